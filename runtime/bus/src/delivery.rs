@@ -1,0 +1,132 @@
+//! What a listener sees of one attempt to have it receive one message. It settles nothing: the bus does, when the call ends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::message::{Message, WaitChain};
+use crate::name::DestinationName;
+use crate::origin::Origin;
+use crate::outcome::Reply;
+use crate::sync::Instant;
+use crate::value::Values;
+
+/// One attempt to have one listener receive one message. Cloning it copies pointers.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    pub(crate) message: Arc<Message>,
+    pub(crate) values: Values,
+    pub(crate) response: Option<Reply>,
+    pub(crate) listener: Arc<str>,
+    pub(crate) attempt: u32,
+    pub(crate) worker: Option<u32>,
+    pub(crate) started: Instant,
+    pub(crate) deadline: Instant,
+    /// Whether somebody waits in direct mode for what is set as response.
+    pub(crate) direct: bool,
+}
+
+impl Delivery {
+    /// The message, as it was accepted.
+    #[must_use]
+    pub fn message(&self) -> &Arc<Message> {
+        &self.message
+    }
+
+    /// Its payload.
+    #[must_use]
+    pub fn payload(&self) -> &Bytes {
+        self.message.payload()
+    }
+
+    /// Its payload as text.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        std::str::from_utf8(self.message.payload()).ok()
+    }
+
+    /// Its media type.
+    #[must_use]
+    pub fn content_type(&self) -> Option<&str> {
+        self.message.content_type()
+    }
+
+    /// The destination that it was sent to.
+    #[must_use]
+    pub fn destination(&self) -> &DestinationName {
+        self.message.destination()
+    }
+
+    /// The values, with what earlier listeners of a serial or synchronous destination changed.
+    #[must_use]
+    pub fn values(&self) -> &Values {
+        &self.values
+    }
+
+    /// What an earlier listener of a serial or synchronous destination set as response.
+    #[must_use]
+    pub fn response(&self) -> Option<&Reply> {
+        self.response.as_ref()
+    }
+
+    /// The listener that receives it.
+    #[must_use]
+    pub fn listener(&self) -> &Arc<str> {
+        &self.listener
+    }
+
+    /// 1 when the message comes to this listener for the first time.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// The number of the worker that makes the call; none when the sender's own task does.
+    #[must_use]
+    pub fn worker(&self) -> Option<u32> {
+        self.worker
+    }
+
+    /// When the call must have ended, by the bus clock.
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Whether a reply goes anywhere.
+    #[must_use]
+    pub fn reply_expected(&self) -> bool {
+        self.direct || self.message.response_destination().is_some()
+    }
+
+    /// The text of the fault of a call that did not end by its deadline.
+    #[must_use]
+    pub fn deadline_text(&self) -> String {
+        let allowed: Duration = self.deadline.saturating_duration_since(self.started);
+        format!("deadline of {} ms passed", allowed.as_millis())
+    }
+
+    /// Who sends what is sent while this delivery is handled: the listener, one hop further, on the same behalf.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        let context = self.message.context();
+        Origin {
+            sender: Arc::clone(&self.listener),
+            identity: context.identity.clone(),
+            trace: context.trace.clone(),
+            hop_count: context.hop_count.saturating_add(1),
+            deadline: Some(self.deadline),
+            waits: self.waits(),
+        }
+    }
+
+    /// Those who wait for this delivery, and its own worker if it occupies one.
+    fn waits(&self) -> Option<Arc<WaitChain>> {
+        let parent = self.message.waits.clone();
+        match self.worker {
+            None => parent,
+            Some(_) => Some(Arc::new(WaitChain { destination: self.message.destination.clone(), parent })),
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! How an entry is run: one listener after the other, each call on an instance, each settled. It takes nothing from the
+//! queue.
+
+use std::sync::Arc;
+
+use super::flight::Flight;
+use super::settle::{Manner, Settled};
+use super::{Destination, Life};
+use crate::call::{Stopped, guarded};
+use crate::config::{DestinationType, OnFailure};
+use crate::delivery::Delivery;
+use crate::listener::{Ended, ListenerInstance};
+use crate::outcome::{Cause, Outcome};
+use crate::queue::{Entry, Target};
+use crate::registration::Slot;
+use crate::sync::Instant;
+use crate::worker::Instances;
+
+impl Destination {
+    /// Runs an entry on worker `number`, and puts back what must be tried again.
+    pub(crate) async fn run(self: &Arc<Self>, entry: Entry, instances: &mut Instances, number: u32) {
+        let mut flight = Flight::new(self, entry);
+        let mut later: Vec<Target> = Vec::new();
+        while let Some(target) = flight.turn() {
+            if target.due.is_some_and(|due| due > Instant::now()) {
+                later.push(target);
+                flight.settled();
+                continue;
+            }
+            let manner = Manner::Worker(number);
+            let instance = instances.take(&target.slot);
+            match self.deliver(&mut flight, &target, instance, manner).await {
+                (Settled::Ended, instance) => instances.keep(&target.slot, instance),
+                (Settled::Again(again), instance) => {
+                    instances.keep(&target.slot, instance);
+                    later.push(again);
+                }
+            }
+            flight.settled();
+        }
+        if later.is_empty() {
+            self.counters.finished.add(1);
+        } else {
+            self.put_back(flight, later);
+        }
+    }
+
+    /// Keeps an entry for its retries. Its place in the bound was its own all along, so it is never refused.
+    pub(super) fn put_back(&self, flight: Flight<'_>, later: Vec<Target>) {
+        let (message, listeners) = (Arc::clone(&flight.message), flight.listeners);
+        let mut state = self.state();
+        let config = Arc::clone(&state.config);
+        // A listener may have been removed, or the destination closed, while the calls ran.
+        let (removed, mut kept): (Vec<Target>, Vec<Target>) =
+            later.into_iter().partition(|target| target.slot.is_removed());
+        if state.life == Life::Open && !kept.is_empty() {
+            let entry = flight.into_entry(std::mem::take(&mut kept));
+            self.counters.running.sub(entry.targets.pairs());
+            if self.destination_type == DestinationType::Serial && config.on_failure == OnFailure::Block {
+                state.queue.push_blocking(entry);
+            } else {
+                state.queue.push_waiting(entry, Instant::now());
+            }
+        }
+        drop(state);
+        for target in &removed {
+            self.settle_removed(&message, &target.slot, listeners, &config);
+        }
+        self.bury_all(&message, &kept, &config);
+        self.counters.running.sub((removed.len() + kept.len()) as u64);
+    }
+
+    /// Makes one call and settles it. Gives back the instance if it may be used again.
+    pub(crate) async fn deliver(
+        self: &Arc<Self>,
+        flight: &mut Flight<'_>,
+        target: &Target,
+        instance: Option<Box<dyn ListenerInstance>>,
+        manner: Manner,
+    ) -> (Settled, Option<Box<dyn ListenerInstance>>) {
+        let slot = &target.slot;
+        let Some(_running) = slot.begin() else {
+            let config = self.config();
+            self.settle_removed(&flight.message, slot, flight.listeners, &config);
+            self.counters.running.sub(1);
+            return (Settled::Ended, None);
+        };
+        if !slot.listener.is_ready() {
+            // Interrupted or not: the call that follows looks at the interrupt first.
+            let _ = guarded(&self.interrupt, slot.listener.ready()).await;
+        }
+        let started = Instant::now();
+        let own = started + slot.listener.call_deadline();
+        let delivery = Delivery {
+            message: Arc::clone(&flight.message),
+            values: flight.values.clone(),
+            response: flight.response.clone(),
+            listener: Arc::clone(&slot.name),
+            attempt: target.attempt,
+            worker: manner.worker(),
+            started,
+            deadline: manner.limit().map_or(own, |limit| own.min(limit)),
+            direct: manner.is_direct(),
+        };
+        let ended = self.call(slot, instance, &delivery).await;
+        slot.counters.end(ended.outcome.failure(), ended.usage);
+        self.counters.delivered.add(1);
+        let settled = self.settle(flight, target, &delivery, ended.outcome, ended.usage, manner).await;
+        (settled, ended.instance)
+    }
+
+    async fn call(
+        &self,
+        slot: &Arc<Slot>,
+        instance: Option<Box<dyn ListenerInstance>>,
+        delivery: &Delivery,
+    ) -> Ended {
+        let instance = match instance {
+            Some(instance) => instance,
+            None => {
+                let made = guarded(&self.interrupt, slot.listener.instantiate(delivery.deadline)).await;
+                match made {
+                    Ok(Ok(instance)) => {
+                        slot.counters.instances.add(1);
+                        instance
+                    }
+                    Ok(Err(fault)) => return Ended::spent(Outcome::Faulted(fault)),
+                    Err(stopped) => return Ended::spent(stopped.outcome()),
+                }
+            }
+        };
+        match guarded(&self.interrupt, instance.receive(delivery)).await {
+            Ok(ended) => ended,
+            Err(stopped) => Ended::spent(stopped.outcome()),
+        }
+    }
+}
+
+impl Stopped {
+    fn outcome(self) -> Outcome {
+        match self {
+            Stopped::Interrupted => Outcome::faulted(Cause::Interrupted, "the destination was closed now"),
+            Stopped::Panicked(text) => Outcome::faulted(Cause::Trap, text),
+        }
+    }
+}

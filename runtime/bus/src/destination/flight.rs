@@ -1,0 +1,105 @@
+//! An entry whose listeners are being called: it must be settled for each of them, also when the task that calls them
+//! goes away.
+
+use std::sync::Arc;
+
+use super::Destination;
+use crate::error::RequestError;
+use crate::message::Message;
+use crate::outcome::{Cause, Outcome, Reply};
+use crate::queue::{Entry, Target, Targets};
+use crate::registration::ListenerSet;
+use crate::value::Values;
+
+/// An entry in flight. Dropped with listeners left, it settles what is left as interrupted: nothing vanishes.
+#[must_use = "an entry must be settled for each of its listeners"]
+pub(crate) struct Flight<'a> {
+    destination: &'a Destination,
+    pub(crate) message: Arc<Message>,
+    pub(crate) listeners: usize,
+    pub(crate) values: Values,
+    pub(crate) response: Option<Reply>,
+    /// The failure that settled last, for a sender who waits in direct mode.
+    pub(crate) failure: Option<RequestError>,
+    rest: Rest,
+    /// The delivery that runs; taken out when it is settled.
+    current: Option<Target>,
+}
+
+enum Rest {
+    One(Option<Target>),
+    All { set: Arc<ListenerSet>, next: usize },
+    Some(std::vec::IntoIter<Target>),
+}
+
+impl Rest {
+    fn next(&mut self) -> Option<Target> {
+        match self {
+            Rest::One(target) => target.take(),
+            Rest::All { set, next } => {
+                let slot = set.get(*next)?;
+                *next += 1;
+                Some(Target::first(slot))
+            }
+            Rest::Some(targets) => targets.next(),
+        }
+    }
+}
+
+impl<'a> Flight<'a> {
+    pub(crate) fn new(destination: &'a Destination, entry: Entry) -> Self {
+        let rest = match entry.targets {
+            // The queue never hands out a held entry; without a listener there is nothing to call.
+            Targets::Held => Rest::Some(Vec::new().into_iter()),
+            Targets::One(target) => Rest::One(Some(target)),
+            Targets::All(set) => Rest::All { set, next: 0 },
+            Targets::Some(targets) => Rest::Some(targets.into_iter()),
+        };
+        Self {
+            destination,
+            message: entry.message,
+            listeners: entry.listeners,
+            values: entry.values,
+            response: entry.response,
+            failure: None,
+            rest,
+            current: None,
+        }
+    }
+
+    /// The next listener's turn. The target stays with the flight until [`Flight::settled`].
+    pub(crate) fn turn(&mut self) -> Option<Target> {
+        self.current = self.rest.next();
+        self.current.clone()
+    }
+
+    /// The delivery whose turn it was is settled, or waits elsewhere.
+    pub(crate) fn settled(&mut self) {
+        self.current = None;
+    }
+
+    /// Makes an entry again, owed to `later`.
+    pub(crate) fn into_entry(mut self, later: Vec<Target>) -> Entry {
+        let targets = match <[Target; 1]>::try_from(later) {
+            Ok([only]) if matches!(self.rest, Rest::One(_)) => Targets::One(only),
+            Ok([only]) => Targets::Some(vec![only]),
+            Err(later) => Targets::Some(later),
+        };
+        Entry {
+            message: Arc::clone(&self.message),
+            targets,
+            listeners: self.listeners,
+            values: std::mem::take(&mut self.values),
+            response: self.response.take(),
+        }
+    }
+}
+
+impl Drop for Flight<'_> {
+    fn drop(&mut self) {
+        while let Some(target) = self.current.take().or_else(|| self.rest.next()) {
+            let outcome = Outcome::faulted(Cause::Interrupted, "the task that made the call went away");
+            self.destination.settle_abandoned(&self.message, &target, &outcome);
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Calls in the sender's own task: synchronous destinations, `caller-runs`, direct mode. No queue, no worker.
+
+use std::sync::Arc;
+
+use super::Destination;
+use super::flight::Flight;
+use super::settle::{Manner, Settled};
+use crate::error::{RequestError, SendError};
+use crate::message::Message;
+use crate::outcome::Reply;
+use crate::queue::{Entry, Targets};
+use crate::registration::ListenerSet;
+use crate::sync::Instant;
+
+/// What a sender who ran the listeners itself learns.
+#[derive(Debug, Default)]
+pub(crate) struct InlineEnd {
+    /// The last response that was set or returned.
+    pub(crate) response: Option<Reply>,
+    /// The failure that settled last, in direct mode.
+    pub(crate) failure: Option<RequestError>,
+}
+
+impl Destination {
+    /// Runs `listeners` for a message that was taken on, in this task.
+    pub(crate) async fn run_inline(
+        self: &Arc<Self>,
+        message: &Arc<Message>,
+        listeners: Arc<ListenerSet>,
+        manner: Manner,
+    ) -> InlineEnd {
+        let count = listeners.len();
+        self.counters.running.add(count as u64);
+        let resting = self.tell_when_over();
+        let mut flight = Flight::new(self, Entry::new(message, Targets::All(listeners), count));
+        let mut later = Vec::new();
+        while let Some(target) = flight.turn() {
+            let instance = target.slot.borrow_instance();
+            let (settled, instance) = self.deliver(&mut flight, &target, instance, manner).await;
+            target.slot.give_back(instance);
+            flight.settled();
+            if let Settled::Again(again) = settled {
+                later.push(again);
+            }
+        }
+        self.counters.finished.add(1);
+        let end = InlineEnd { response: flight.response.take(), failure: flight.failure.take() };
+        if !later.is_empty() {
+            self.put_back(flight, later);
+            self.rouse_for_retry();
+        }
+        drop(resting);
+        end
+    }
+
+    /// Tells those who wait for rest, whichever way the calls in the sender's task end.
+    fn tell_when_over(self: &Arc<Self>) -> impl Drop + use<> {
+        struct Over(Arc<Destination>);
+        impl Drop for Over {
+            fn drop(&mut self) {
+                self.0.tell_change();
+            }
+        }
+        Over(Arc::clone(self))
+    }
+
+    /// Takes on a message for direct mode: its listeners, or why there is nothing to run.
+    pub(crate) fn admit_direct(&self, message: &Message) -> Result<Arc<ListenerSet>, SendError> {
+        let state = self.state();
+        if state.life != super::Life::Open {
+            return Err(SendError::Closed(self.name.clone()));
+        }
+        if state.paused && !self.destination_type.is_queued() {
+            return Err(SendError::Paused(self.name.clone()));
+        }
+        if state.listeners.is_empty() {
+            return Err(SendError::NoListener(self.name.clone()));
+        }
+        self.take_on(message, state.listeners.len() as u64);
+        Ok(Arc::clone(&state.listeners))
+    }
+
+    /// When calls in a sender's task must end: shortly before the sender's own deadline.
+    pub(crate) fn inline_limit(deadline: Option<Instant>) -> Option<Instant> {
+        deadline.map(|deadline| deadline.checked_sub(crate::limits::CALLER_RESERVE).unwrap_or(deadline))
+    }
+}

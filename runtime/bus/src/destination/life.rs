@@ -1,0 +1,107 @@
+//! The life of a destination: pause and resume, close with a drain, close now, open again. What cannot be delivered any
+//! more becomes a dead letter.
+
+use std::sync::Arc;
+
+use super::{Destination, Life};
+use crate::call::until;
+use crate::sync::Instant;
+
+/// What a close left behind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Closed {
+    /// (message, listener) pairs that became dead letters because their turn did not come.
+    pub dead_letters: u64,
+    /// Whether running calls had to be interrupted.
+    pub interrupted: bool,
+}
+
+impl Destination {
+    pub(crate) fn pause(&self) {
+        self.state().paused = true;
+        self.tell_change();
+    }
+
+    pub(crate) fn resume(self: &Arc<Self>) {
+        let mut state = self.state();
+        state.paused = false;
+        let ready = state.queue.ready_len();
+        self.rouse(state, ready);
+        // Workers that sleep through a retry's delay must look again, too.
+        self.wake_all_workers();
+    }
+
+    /// Takes nothing on any more and finishes what waits, until `deadline`; then interrupts what still runs.
+    ///
+    /// Retries that wait, and messages without a listener, become dead letters at once: nothing will come for them.
+    pub(crate) async fn close(&self, deadline: Instant) -> Closed {
+        let before = self.counters.dead_letters.get();
+        let left = {
+            let mut state = self.state();
+            state.life = Life::Draining;
+            if state.paused { state.queue.take_all() } else { state.queue.take_not_ready() }
+        };
+        self.bury_entries(left);
+        self.wake_all_workers();
+        self.room.wake_all();
+        let interrupted = until(deadline, self.workers_gone()).await.is_err();
+        if interrupted {
+            self.stop_now().await;
+        }
+        self.state().life = Life::Closed;
+        self.tell_change();
+        Closed { dead_letters: self.counters.dead_letters.get() - before, interrupted }
+    }
+
+    /// Interrupts what runs, and makes dead letters of all that waits.
+    pub(crate) async fn close_now(&self) -> Closed {
+        let before = self.counters.dead_letters.get();
+        self.state().life = Life::Draining;
+        self.room.wake_all();
+        let running = self.counters.running.get() > 0;
+        self.stop_now().await;
+        self.state().life = Life::Closed;
+        self.tell_change();
+        Closed { dead_letters: self.counters.dead_letters.get() - before, interrupted: running }
+    }
+
+    async fn stop_now(&self) {
+        self.interrupt.raise();
+        let left = self.state().queue.take_all();
+        self.bury_entries(left);
+        self.wake_all_workers();
+        self.workers_gone().await;
+        self.interrupt.lower();
+    }
+
+    fn bury_entries(&self, entries: Vec<crate::queue::Entry>) {
+        let config = self.config();
+        for entry in entries {
+            self.bury_entry(&entry.message, &entry.targets, &config);
+        }
+    }
+
+    /// Waits until no worker is left and no call runs.
+    async fn workers_gone(&self) {
+        self.changed
+            .wait_for(|| {
+                let gone = self.state().pool.current == 0 && self.counters.running.get() == 0;
+                gone.then_some(())
+            })
+            .await;
+    }
+
+    /// Opens a closed destination again: listeners are kept, statistics start from zero. An open one stays as it is.
+    pub(crate) fn reopen(self: &Arc<Self>) {
+        let mut state = self.state();
+        if state.life != Life::Closed {
+            return;
+        }
+        state.life = Life::Open;
+        state.paused = state.config.paused;
+        state.pool.largest = 0;
+        self.counters.reset();
+        // What is kept of the dead letters is still owed an end.
+        self.counters.owed.add(self.dead_letters.lock().len() as u64);
+    }
+}

@@ -1,0 +1,276 @@
+//! One destination: its configuration, its listeners, what waits, and its life. How a message gets in, is run and is
+//! settled stands in the files beside this one.
+
+mod accept;
+mod deliver;
+mod flight;
+mod inline;
+mod life;
+mod report;
+mod settle;
+
+use std::sync::{Arc, Weak};
+use std::task::Waker;
+
+use crate::bus::Shared;
+use crate::call::Interrupt;
+use crate::config::{DestinationConfig, DestinationType};
+use crate::dead_letter::DeadLetters;
+use crate::error::DestinationError;
+use crate::limits::LISTENERS_MAX;
+use crate::listener::MessageListener;
+use crate::name::DestinationName;
+use crate::queue::{Queue, Target, Targets};
+use crate::registration::{ListenerSet, Slot};
+use crate::statistics::Counters;
+use crate::sync::{AtomicUsize, Mutex, MutexGuard, Ordering, Wakers};
+
+pub(crate) use accept::Admitted;
+pub use life::Closed;
+pub(crate) use settle::Manner;
+
+/// One destination.
+pub(crate) struct Destination {
+    pub(crate) name: DestinationName,
+    pub(crate) destination_type: DestinationType,
+    /// Weak, because the bus owns its destinations.
+    pub(crate) bus: Weak<Shared>,
+    pub(crate) counters: Counters,
+    pub(crate) interrupt: Interrupt,
+    message_bytes_max: AtomicUsize,
+    /// Guards the queue, the listeners, the pool's books and the life: what one step of any of them must see whole.
+    state: Mutex<State>,
+    dead_letters: Mutex<DeadLetters>,
+    /// Woken when a worker leaves or goes to sleep.
+    changed: Wakers,
+    /// Woken when an entry leaves the queue while somebody waits for room.
+    room: Wakers,
+}
+
+/// What one step must see whole.
+pub(crate) struct State {
+    pub(crate) config: Arc<DestinationConfig>,
+    pub(crate) life: Life,
+    pub(crate) paused: bool,
+    pub(crate) queue: Queue,
+    pub(crate) listeners: Arc<ListenerSet>,
+    pub(crate) pool: Pool,
+    /// Whether the queue was full at the last attempt to enter it, so that one episode is one warning.
+    full: bool,
+    /// Whether somebody waits for room.
+    room_wanted: bool,
+}
+
+/// The life of a destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Life {
+    Open,
+    /// Takes nothing on and finishes what waits.
+    Draining,
+    Closed,
+}
+
+/// The books of the worker pool.
+#[derive(Default)]
+pub(crate) struct Pool {
+    pub(crate) current: usize,
+    pub(crate) active: usize,
+    pub(crate) largest: usize,
+    pub(crate) last_number: u32,
+    /// Workers that sleep, the latest last: it is woken first, so that the others can reach their keep-alive.
+    pub(crate) asleep: Vec<(u32, Waker)>,
+}
+
+/// Whether a registration changed anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Registered {
+    /// The listener receives from now on.
+    Now,
+    /// A listener of this name was there already; nothing changed.
+    Already,
+    /// The destination does not exist yet; the listener attaches when it appears.
+    WhenItAppears,
+}
+
+impl Destination {
+    pub(crate) fn new(config: DestinationConfig, bus: Weak<Shared>) -> Arc<Self> {
+        let state = State {
+            life: Life::Open,
+            paused: config.paused,
+            queue: Queue::default(),
+            listeners: Arc::default(),
+            pool: Pool::default(),
+            full: false,
+            room_wanted: false,
+            config: Arc::new(config),
+        };
+        Arc::new(Self {
+            name: state.config.name.clone(),
+            destination_type: state.config.destination_type,
+            bus,
+            counters: Counters::default(),
+            interrupt: Interrupt::default(),
+            message_bytes_max: AtomicUsize::new(state.config.message_bytes_max),
+            state: Mutex::new(state),
+            dead_letters: Mutex::default(),
+            changed: Wakers::default(),
+            room: Wakers::default(),
+        })
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+
+    pub(crate) fn config(&self) -> Arc<DestinationConfig> {
+        Arc::clone(&self.state().config)
+    }
+
+    /// Read at every send: the only setting that is checked before the lock is taken.
+    pub(crate) fn message_bytes_max(&self) -> usize {
+        self.message_bytes_max.load(Ordering::Relaxed)
+    }
+
+    /// Asks `ready` now and each time that an entry has left the queue.
+    pub(crate) async fn when_room<T>(&self, ready: impl FnMut() -> Option<T>) -> T {
+        self.room.wait_for(ready).await
+    }
+
+    pub(crate) fn listeners(&self) -> Arc<ListenerSet> {
+        Arc::clone(&self.state().listeners)
+    }
+
+    /// Has `listener` receive from now on. What was held for a first listener is owed to it.
+    pub(crate) fn register(
+        self: &Arc<Self>,
+        listener: Arc<dyn MessageListener>,
+    ) -> Result<Registered, DestinationError> {
+        let mut state = self.state();
+        if state.listeners.iter().any(|slot| &*slot.name == listener.name()) {
+            return Ok(Registered::Already);
+        }
+        if state.listeners.len() >= LISTENERS_MAX {
+            return Err(DestinationError::TooManyListeners(self.name.clone(), LISTENERS_MAX));
+        }
+        let slot = Slot::new(listener);
+        Arc::make_mut(&mut state.listeners).push(Arc::clone(&slot));
+        for mut entry in state.queue.take_held() {
+            entry.targets = self.first_targets(&slot, &state.listeners);
+            entry.listeners = 1;
+            state.queue.push(entry);
+        }
+        let ready = state.queue.ready_len();
+        self.rouse(state, ready);
+        Ok(Registered::Now)
+    }
+
+    fn first_targets(&self, slot: &Arc<Slot>, listeners: &Arc<ListenerSet>) -> Targets {
+        match self.destination_type {
+            DestinationType::Serial => Targets::All(Arc::clone(listeners)),
+            _ => Targets::One(Target::first(slot)),
+        }
+    }
+
+    /// Takes `listener` away: no call of it begins any more, running ones are waited for, what is queued for it is settled.
+    /// Answers whether it was there.
+    pub(crate) async fn unregister(&self, listener: &str) -> bool {
+        let (slot, owed, config) = {
+            let mut state = self.state();
+            let Some(place) = state.listeners.iter().position(|slot| &*slot.name == listener) else {
+                return false;
+            };
+            let slot = Arc::make_mut(&mut state.listeners).remove(place);
+            slot.mark_removed();
+            let owed = state.queue.remove_listener(&slot);
+            (slot, owed, Arc::clone(&state.config))
+        };
+        for entry in &owed {
+            self.settle_removed(&entry.message, &slot, entry.listeners, &config);
+        }
+        // Workers that sleep keep instances of it; awake, they let go of them.
+        self.wake_all_workers();
+        slot.quiet().await;
+        true
+    }
+
+    /// Wakes or starts workers for `ready` entries that became ready just now.
+    pub(crate) fn rouse(self: &Arc<Self>, mut state: MutexGuard<'_, State>, mut ready: usize) {
+        if ready == 0 || state.paused {
+            return;
+        }
+        let mut wakers = Vec::new();
+        let mut starts = Vec::new();
+        while ready > 0 {
+            if let Some((_, waker)) = state.pool.asleep.pop() {
+                wakers.push(waker);
+            } else if let Some(number) = state.start_worker() {
+                starts.push(number);
+            } else {
+                break;
+            }
+            ready -= 1;
+        }
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
+        starts.into_iter().for_each(|number| self.spawn_worker(number));
+    }
+
+    /// Has a worker there to see to a retry that was put back by a sender's own task.
+    pub(crate) fn rouse_for_retry(self: &Arc<Self>) {
+        let started = {
+            let mut state = self.state();
+            if state.pool.current == 0 { state.start_worker() } else { None }
+        };
+        match started {
+            Some(number) => self.spawn_worker(number),
+            // One that sleeps must arm its timer anew.
+            None => self.wake_all_workers(),
+        }
+    }
+
+    pub(crate) fn spawn_worker(self: &Arc<Self>, number: u32) {
+        if let Some(bus) = self.bus.upgrade() {
+            bus.spawn(crate::worker::work(Arc::clone(self), number));
+        }
+    }
+
+    pub(crate) fn wake_all_workers(&self) {
+        let asleep = std::mem::take(&mut self.state().pool.asleep);
+        asleep.into_iter().for_each(|(_, waker)| waker.wake());
+    }
+
+    /// Tells those who wait for room that an entry has left the queue.
+    pub(crate) fn tell_room(&self, mut state: MutexGuard<'_, State>) {
+        let wanted = std::mem::take(&mut state.room_wanted);
+        drop(state);
+        if wanted {
+            self.room.wake_all();
+        }
+    }
+
+    /// Tells those who wait for workers to leave or for the bus to come to rest.
+    pub(crate) fn tell_change(&self) {
+        self.changed.wake_all();
+        if let Some(bus) = self.bus.upgrade() {
+            bus.rest.tell();
+        }
+    }
+}
+
+impl State {
+    /// Reserves the number of one more worker, if there may be one more.
+    pub(crate) fn start_worker(&mut self) -> Option<u32> {
+        if self.pool.current >= self.config.workers.max {
+            return None;
+        }
+        self.pool.current += 1;
+        self.pool.largest = self.pool.largest.max(self.pool.current);
+        self.pool.last_number += 1;
+        Some(self.pool.last_number)
+    }
+
+    /// Whether something runs, or will run without anything new coming in.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.pool.active > 0 || (!self.paused && self.queue.can_run())
+    }
+}

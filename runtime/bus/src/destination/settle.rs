@@ -1,0 +1,283 @@
+//! What the bus does after a call: complete, again later, dead letter; the counters; the reply. The decision itself is
+//! the pure function of `settlement`.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::Destination;
+use super::flight::Flight;
+use crate::config::DestinationConfig;
+use crate::dead_letter::{DeadLetter, DeadLetterReason};
+use crate::delivery::Delivery;
+use crate::error::RequestError;
+use crate::listener::Usage;
+use crate::message::Message;
+use crate::outcome::{Answer, ErrorText, Outcome, Reply};
+use crate::queue::{Target, Targets};
+use crate::registration::Slot;
+use crate::request::{failure_of, never_received};
+use crate::settlement::{self, Settlement};
+use crate::statistics::DropReason;
+use crate::sync::Instant;
+
+/// Who makes a call, which decides about attempts and where an answer goes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Manner {
+    /// A worker of the destination, with its number.
+    Worker(u32),
+    /// The sender's own task, because there was no room in the queue; a retry goes through the queue all the same.
+    CallerRuns(Option<Instant>),
+    /// The sender's own task, on a synchronous destination: one attempt.
+    Synchronous(Option<Instant>),
+    /// The sender's own task, in direct mode: one attempt, and the sender is told instead of a dead letter being kept.
+    Direct(Option<Instant>),
+}
+
+impl Manner {
+    pub(crate) fn worker(self) -> Option<u32> {
+        match self {
+            Manner::Worker(number) => Some(number),
+            _ => None,
+        }
+    }
+
+    /// When a call must end for the sender's sake.
+    pub(crate) fn limit(self) -> Option<Instant> {
+        match self {
+            Manner::Worker(_) => None,
+            Manner::CallerRuns(limit) | Manner::Synchronous(limit) | Manner::Direct(limit) => limit,
+        }
+    }
+
+    pub(crate) fn is_direct(self) -> bool {
+        matches!(self, Manner::Direct(_))
+    }
+
+    fn one_attempt(self) -> bool {
+        matches!(self, Manner::Synchronous(_) | Manner::Direct(_))
+    }
+}
+
+/// Whether a delivery has ended for good.
+pub(crate) enum Settled {
+    Ended,
+    /// It must be put back for this.
+    Again(Target),
+}
+
+/// One attempt that failed for good, as it stands in the dead letter.
+pub(super) struct LastAttempt<'a> {
+    slot: &'a Slot,
+    attempts: u32,
+    outcome: &'a Outcome,
+    usage: Usage,
+}
+
+impl Destination {
+    /// Settles one call.
+    pub(crate) async fn settle(
+        &self,
+        flight: &mut Flight<'_>,
+        target: &Target,
+        delivery: &Delivery,
+        outcome: Outcome,
+        usage: Usage,
+        manner: Manner,
+    ) -> Settled {
+        let outcome = match outcome {
+            Outcome::Done(answer) => {
+                self.complete(flight, delivery, answer, manner).await;
+                return Settled::Ended;
+            }
+            failed => failed,
+        };
+        if let Some(kind) = outcome.failure() {
+            self.counters.fail(kind);
+        }
+        let last = LastAttempt { slot: &target.slot, attempts: target.attempt, outcome: &outcome, usage };
+        if manner.is_direct() {
+            self.counters.reported.add(1);
+            flight.failure = failure_of(&outcome);
+            self.end_running(&flight.message, failure_of(&outcome));
+            return Settled::Ended;
+        }
+        let config = self.config();
+        let decided = settlement::settle(&outcome, target.attempt, &config.retry, fastrand::f64());
+        match decided {
+            Settlement::RetryAfter(delay) if !manner.one_attempt() => {
+                self.counters.retried.add(1);
+                Settled::Again(Target {
+                    slot: Arc::clone(&target.slot),
+                    attempt: target.attempt + 1,
+                    due: Some(Instant::now() + delay),
+                })
+            }
+            _ => {
+                let reason = match outcome.failure() {
+                    Some(kind) => DeadLetterReason::of(kind),
+                    None => DeadLetterReason::Closed,
+                };
+                self.bury(&flight.message, Some(last), reason, &config);
+                self.counters.running.sub(1);
+                Settled::Ended
+            }
+        }
+    }
+
+    /// A listener dealt with the message: its changes count, its reply goes out.
+    async fn complete(&self, flight: &mut Flight<'_>, delivery: &Delivery, answer: Answer, manner: Manner) {
+        if let Some(values) = answer.values {
+            flight.values = values;
+        }
+        if answer.response.is_some() {
+            flight.response = answer.response;
+        }
+        match answer.reply {
+            Some(reply) if manner.is_direct() => flight.response = Some(reply),
+            Some(reply) => self.route_reply(delivery, reply).await,
+            None => {}
+        }
+        self.counters.completed.add(1);
+        self.end_running(&flight.message, None);
+    }
+
+    /// Sends a returned reply to where the sender wants answers; one that is not accepted there becomes a dead letter here.
+    async fn route_reply(&self, delivery: &Delivery, reply: Reply) {
+        let message = &delivery.message;
+        let (Some(bus), Some(destination)) = (self.bus.upgrade(), message.response_destination()) else {
+            self.counters.drop(DropReason::NoResponseDestination, 1);
+            return;
+        };
+        let refused = Box::pin(bus.send_reply(delivery, destination, reply)).await.err();
+        if let Some((error, unsent)) = refused {
+            self.counters.owed.add(1);
+            let reason = DeadLetterReason::ReplyNotAccepted(error.name());
+            self.keep_letter(&unsent, None, reason, ErrorText::new(&error.to_string()), &self.config());
+        }
+    }
+
+    /// Settles a delivery whose task went away in the middle of it.
+    pub(crate) fn settle_abandoned(&self, message: &Arc<Message>, target: &Target, outcome: &Outcome) {
+        if let Some(kind) = outcome.failure() {
+            self.counters.fail(kind);
+        }
+        let last =
+            LastAttempt { slot: &target.slot, attempts: target.attempt, outcome, usage: Usage::default() };
+        self.bury(message, Some(last), DeadLetterReason::Closed, &self.config());
+        self.counters.running.sub(1);
+    }
+
+    /// Settles what was owed to a listener that is not there any more.
+    pub(crate) fn settle_removed(
+        &self,
+        message: &Arc<Message>,
+        slot: &Slot,
+        listeners: usize,
+        config: &DestinationConfig,
+    ) {
+        if listeners > 1 {
+            self.counters.listener_removed.add(1);
+            self.end_pairs(message, 1, || Some(never_received("its listener was removed")));
+            return;
+        }
+        let outcome = Outcome::refused("its only listener was removed");
+        let last = LastAttempt { slot, attempts: 0, outcome: &outcome, usage: Usage::default() };
+        self.bury(message, Some(last), DeadLetterReason::ListenerRemoved, config);
+    }
+
+    /// Makes dead letters `closed` of an entry that nobody will run any more.
+    pub(crate) fn bury_entry(&self, message: &Arc<Message>, targets: &Targets, config: &DestinationConfig) {
+        match targets {
+            Targets::Held => self.bury(message, None, DeadLetterReason::Closed, config),
+            Targets::One(target) => self.bury_all(message, std::slice::from_ref(target), config),
+            Targets::Some(targets) => self.bury_all(message, targets, config),
+            Targets::All(set) => {
+                let targets: Vec<Target> = set.iter().map(Target::first).collect();
+                self.bury_all(message, &targets, config);
+            }
+        }
+    }
+
+    /// The same for these listeners of a message.
+    pub(super) fn bury_all(&self, message: &Arc<Message>, targets: &[Target], config: &DestinationConfig) {
+        let outcome = Outcome::refused("the destination was closed before its turn came");
+        for target in targets {
+            let attempts = target.attempt.saturating_sub(1);
+            let last =
+                LastAttempt { slot: &target.slot, attempts, outcome: &outcome, usage: Usage::default() };
+            self.bury(message, Some(last), DeadLetterReason::Closed, config);
+        }
+    }
+
+    /// Keeps a message, for one listener or for none, as a dead letter, and ends the pair.
+    pub(super) fn bury(
+        &self,
+        message: &Arc<Message>,
+        last: Option<LastAttempt<'_>>,
+        reason: DeadLetterReason,
+        config: &DestinationConfig,
+    ) {
+        let failure = match (&reason, &last) {
+            (DeadLetterReason::Failed(_), Some(last)) => failure_of(last.outcome),
+            (reason, _) => Some(never_received(&format!("the message became a dead letter: {reason}"))),
+        };
+        let text = last.as_ref().map_or(ErrorText::default(), |last| error_text(last.outcome));
+        self.keep_letter(message, last, reason, text, config);
+        self.end_pairs(message, 1, || failure.clone());
+    }
+
+    fn keep_letter(
+        &self,
+        message: &Arc<Message>,
+        last: Option<LastAttempt<'_>>,
+        reason: DeadLetterReason,
+        last_error: ErrorText,
+        config: &DestinationConfig,
+    ) {
+        tracing::debug!(message_id = %message.id(), destination = %self.name, %reason, %last_error, "dead letter");
+        let letter = DeadLetter {
+            message: Arc::clone(message),
+            values: message.values().clone(),
+            listener: last.as_ref().map(|last| Arc::clone(&last.slot.name)),
+            attempts: last.as_ref().map_or(0, |last| last.attempts),
+            fuel: last.as_ref().and_then(|last| last.usage.fuel),
+            build: last.as_ref().and_then(|last| last.slot.listener.build()),
+            reason,
+            last_error,
+            at: SystemTime::now(),
+            since: Instant::now(),
+        };
+        self.counters.dead_letters.add(1);
+        let left = self.dead_letters.lock().push(letter, &config.dead_letters);
+        self.counters.drop(DropReason::DeadLetterBound, left);
+    }
+
+    /// Tells the waiting sender, if there is one, that pairs of the message have ended.
+    pub(crate) fn end_pairs(
+        &self,
+        message: &Message,
+        pairs: u64,
+        failure: impl Fn() -> Option<RequestError>,
+    ) {
+        if let Some(request) = &message.request {
+            for _ in 0..pairs {
+                request.settled(failure());
+            }
+        }
+    }
+
+    fn end_running(&self, message: &Message, failure: Option<RequestError>) {
+        self.counters.running.sub(1);
+        if let Some(request) = &message.request {
+            request.settled(failure);
+        }
+    }
+}
+
+fn error_text(outcome: &Outcome) -> ErrorText {
+    match outcome {
+        Outcome::Done(_) => ErrorText::default(),
+        Outcome::Refused(text) | Outcome::Retry { reason: text, .. } => text.clone(),
+        Outcome::Faulted(fault) => fault.text.clone(),
+    }
+}

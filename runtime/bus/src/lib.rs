@@ -1,0 +1,57 @@
+//! The message bus of sandbus: named destinations, worker pools, settlement.
+//!
+//! Senders and listeners do not know each other. What is accepted is settled for every listener that it was meant for, or
+//! becomes a dead letter with a reason, or is counted as dropped under a policy that asked for it. Nothing vanishes.
+//!
+//! This crate knows no wasm, no files and no configuration text. A listener is a factory of instances
+//! ([`MessageListener`]); a closure is one ([`listener_fn`]), and so is a sandboxed guest of the crate `sandbus`.
+//!
+//! How a message travels: [`Bus::send`] checks and stamps it and looks its destination up; the destination takes it on,
+//! all of its queue entries or none; a worker takes an entry, calls each listener on an instance of its own, and settles
+//! the delivery by the pure function [`settle`]; a reply goes the same way back.
+
+pub mod limits;
+
+mod bus;
+mod call;
+mod config;
+mod dead_letter;
+mod delivery;
+mod destination;
+mod error;
+mod listener;
+mod message;
+mod name;
+mod origin;
+mod outcome;
+mod queue;
+mod registration;
+mod request;
+mod send;
+mod settlement;
+mod statistics;
+mod sync;
+mod value;
+mod worker;
+
+pub use bus::{Bus, BusConfig, ShutdownReport};
+pub use call::{Elapsed, until};
+pub use config::{
+    ConfigError, DeadLetterBounds, DestinationConfig, DestinationType, OnFailure, OnNoListener,
+    RejectedExecution, Workers,
+};
+pub use dead_letter::{DeadLetter, DeadLetterReason};
+pub use delivery::Delivery;
+pub use destination::{Closed, Registered};
+pub use error::{DestinationError, QueueUnit, RequestError, SendError};
+pub use listener::{BoxFuture, Ended, ListenerInstance, MessageListener, NativeListener, Usage, listener_fn};
+pub use message::{Context, Message, MessageId, Outgoing, SendOptions};
+pub use name::{DEFAULT_RESPONSE, DestinationName, NameError, RESERVED_PREFIX};
+pub use origin::{HOST, Identity, Origin, Trace};
+pub use outcome::{Answer, Cause, ErrorText, FailureKind, Fault, Outcome, Reply};
+pub use settlement::{Jitter, RetryOn, RetryPolicy, Settlement, settle};
+pub use statistics::{DestinationStatistics, DropReason, ListenerStatistics, RejectReason};
+pub use value::{Value, ValueTypeError, Values, ValuesError, is_secret_key};
+
+/// The clock of the bus: tokio's, so that tests can pause it.
+pub use tokio::time::Instant;

@@ -1,0 +1,70 @@
+//! Every limit of the bus: its name, its unit, its default and why that number.
+//!
+//! `docs/limits.md` lists the same names; a test compares the two. Nothing here enforces anything.
+
+use std::time::Duration;
+
+/// Bytes in a destination's name: names travel in every message and every log line.
+pub const DESTINATION_NAME_BYTES_MAX: usize = 255;
+/// Queue entries that may wait at a destination: enough for a burst, little enough to notice a stuck listener.
+pub const QUEUE_ENTRIES_MAX: usize = 10_000;
+/// Payload and value bytes that may wait at a destination: the queue of a host with 64 busy destinations fits in 4 GiB.
+pub const QUEUE_BYTES_MAX: usize = 64 << 20;
+/// Payload and values of one message: larger things belong into a store, with their address in the message.
+pub const MESSAGE_BYTES_MAX: usize = 1 << 20;
+/// Values of one message: each costs a lookup and a log field.
+pub const VALUES_MAX: usize = 64;
+/// Bytes of the key of a value.
+pub const VALUE_KEY_BYTES_MAX: usize = 255;
+/// Bytes of a content type.
+pub const CONTENT_TYPE_BYTES_MAX: usize = 255;
+/// Bytes of a response id, an ordering key or a dedup key.
+pub const KEY_BYTES_MAX: usize = 255;
+/// Workers that a parallel destination keeps.
+pub const WORKERS_CORE: usize = 2;
+/// Workers that a parallel destination may start.
+pub const WORKERS_MAX: usize = 5;
+/// The most workers that a configuration may ask for: beyond it, more destinations serve better than more workers.
+pub const WORKERS_CEILING: usize = 1_024;
+/// How long a worker above the core size stays without work.
+pub const WORKER_KEEP_ALIVE: Duration = Duration::from_secs(60);
+/// How long `rejected-execution = block` waits for room.
+pub const BLOCK_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a synchronous sender waits when it does not say.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long before its own deadline a listener's request or synchronous send ends, so that it can still act.
+pub const CALLER_RESERVE: Duration = Duration::from_millis(50);
+/// Synchronous senders that wait at once: each holds a slot and a task.
+pub const WAITING_REQUESTS_MAX: usize = 4_096;
+/// Finished requests that are remembered, to tell a late or second reply from a forged one.
+pub const FINISHED_REQUESTS_MAX: usize = 4_096;
+/// Messages that cause messages: more than this is a loop.
+pub const HOPS_MAX: u32 = 16;
+/// Deliveries of one message to one listener, the first included.
+pub const ATTEMPTS_MAX: u32 = 3;
+/// The most attempts that a configuration may ask for.
+pub const ATTEMPTS_CEILING: u32 = 1_000;
+/// The longest delay before the second attempt.
+pub const RETRY_DELAY_INITIAL: Duration = Duration::from_millis(200);
+/// The longest delay before any attempt.
+pub const RETRY_DELAY_MAX: Duration = Duration::from_secs(30);
+/// By what the longest delay grows from attempt to attempt.
+pub const RETRY_MULTIPLIER: f64 = 2.0;
+/// Dead letters that a destination keeps.
+pub const DEAD_LETTERS_MAX: usize = 10_000;
+/// Bytes of the dead letters that a destination keeps.
+pub const DEAD_LETTER_BYTES_MAX: usize = 64 << 20;
+/// Age of the dead letters that a destination keeps.
+pub const DEAD_LETTER_AGE_MAX: Duration = Duration::from_secs(7 * 24 * 3_600);
+/// Bytes of an error text that is kept with a dead letter or told to a sender.
+pub const ERROR_TEXT_BYTES_MAX: usize = 1_024;
+/// How long one call of a listener may take when nothing else is configured.
+pub const CALL_DEADLINE: Duration = Duration::from_secs(2);
+/// Instances that are kept for calls in the sender's own task, per listener.
+pub const BORROWED_INSTANCES_MAX: usize = 32;
+/// Destinations of one bus.
+pub const DESTINATIONS_MAX: usize = 100_000;
+/// Listeners of one destination: each is an entry of every message to a parallel one.
+pub const LISTENERS_MAX: usize = 1_024;
+/// Kinds of failure that are counted apart.
+pub(crate) const FAILURE_KINDS: usize = crate::outcome::FailureKind::ALL.len();

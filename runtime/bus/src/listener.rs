@@ -1,0 +1,160 @@
+//! The seam between the bus and whatever receives messages: a factory of instances, and an instance that one worker
+//! owns. The bus never learns what an instance is made of.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::call;
+use crate::delivery::Delivery;
+use crate::limits::CALL_DEADLINE;
+use crate::outcome::{Cause, Fault, Outcome};
+use crate::sync::Instant;
+
+/// A boxed future, as trait objects need it.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Receives messages, through instances: each worker makes its own when it needs one.
+pub trait MessageListener: Send + Sync + 'static {
+    /// The name under which it stands in statistics, dead letters and logs; unique among a destination's listeners.
+    fn name(&self) -> &str;
+
+    /// The build of its code, where there is one: shown with dead letters.
+    fn build(&self) -> Option<Arc<str>> {
+        None
+    }
+
+    /// How long one call may take. The bus computes a deadline from it; the instance keeps it.
+    fn call_deadline(&self) -> Duration {
+        CALL_DEADLINE
+    }
+
+    /// Whether it may be called yet. A guest may not before its `activate` returned.
+    fn is_ready(&self) -> bool {
+        true
+    }
+
+    /// Waits until it may be called, when [`MessageListener::is_ready`] says that it may not yet. The deadline of the call
+    /// that waits for it begins afterwards.
+    fn ready(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+
+    /// Makes an instance, waiting for room until `deadline` where room is bounded.
+    ///
+    /// # Errors
+    /// A fault, usually of the cause `instantiate`: the delivery that needed the instance ends with it.
+    fn instantiate(&self, deadline: Instant) -> BoxFuture<'_, Result<Box<dyn ListenerInstance>, Fault>>;
+}
+
+/// One instance. It belongs to one worker and receives one message at a time.
+pub trait ListenerInstance: Send + 'static {
+    /// Receives the message of `delivery`, ends by its deadline, and says how it ended.
+    ///
+    /// The instance is taken by value and comes back in [`Ended`] only if it may be used again: a spent one is not there
+    /// to be called.
+    ///
+    /// # Cancel safety
+    /// Dropping the future interrupts the call and drops the instance; the bus settles the delivery.
+    fn receive<'a>(self: Box<Self>, delivery: &'a Delivery) -> BoxFuture<'a, Ended>;
+}
+
+/// How a call ended.
+pub struct Ended {
+    /// What the listener says, or what stopped it.
+    pub outcome: Outcome,
+    /// What the call used.
+    pub usage: Usage,
+    /// The instance, if it may be used again.
+    pub instance: Option<Box<dyn ListenerInstance>>,
+}
+
+impl Ended {
+    /// Ended, with the instance spent.
+    #[must_use]
+    pub fn spent(outcome: Outcome) -> Self {
+        Self { outcome, usage: Usage::default(), instance: None }
+    }
+}
+
+/// What one call used, as far as the instance can tell.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Fuel; none where none is counted, and at least so much after a fault.
+    pub fuel: Option<u64>,
+    /// Linear memory of the instance after the call, in bytes.
+    pub memory_bytes: Option<u64>,
+}
+
+/// Makes a listener of a closure: the native counterpart of a guest.
+///
+/// The closure gets a [`Delivery`] of its own and answers with an [`Outcome`]. It is stopped at its deadline (2 s unless
+/// [`NativeListener::with_deadline`] says otherwise), and a panic in it is a `trap`.
+///
+/// # Examples
+/// ```
+/// use sandbus_bus::{listener_fn, Outcome, Reply};
+/// let echo = listener_fn("echo", |delivery| async move {
+///     Outcome::reply(Reply::new(delivery.payload().clone(), delivery.content_type()))
+/// });
+/// assert_eq!(sandbus_bus::MessageListener::name(&echo), "echo");
+/// ```
+pub fn listener_fn<F, R>(name: &str, receive: F) -> NativeListener
+where
+    F: Fn(Delivery) -> R + Send + Sync + 'static,
+    R: Future<Output = Outcome> + Send + 'static,
+{
+    let receive = Arc::new(move |delivery| -> BoxFuture<'static, Outcome> { Box::pin(receive(delivery)) });
+    NativeListener { name: Arc::from(name), deadline: CALL_DEADLINE, receive }
+}
+
+type Receive = dyn Fn(Delivery) -> BoxFuture<'static, Outcome> + Send + Sync;
+
+/// A listener made of a closure.
+#[derive(Clone)]
+pub struct NativeListener {
+    name: Arc<str>,
+    deadline: Duration,
+    receive: Arc<Receive>,
+}
+
+impl NativeListener {
+    /// Gives each call so long.
+    #[must_use]
+    pub fn with_deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+}
+
+impl MessageListener for NativeListener {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn call_deadline(&self) -> Duration {
+        self.deadline
+    }
+
+    fn instantiate(&self, _deadline: Instant) -> BoxFuture<'_, Result<Box<dyn ListenerInstance>, Fault>> {
+        let instance = NativeInstance { receive: Arc::clone(&self.receive) };
+        Box::pin(std::future::ready(Ok(Box::new(instance) as Box<dyn ListenerInstance>)))
+    }
+}
+
+struct NativeInstance {
+    receive: Arc<Receive>,
+}
+
+impl ListenerInstance for NativeInstance {
+    fn receive<'a>(self: Box<Self>, delivery: &'a Delivery) -> BoxFuture<'a, Ended> {
+        Box::pin(async move {
+            let call = (self.receive)(delivery.clone());
+            match call::until(delivery.deadline(), call).await {
+                Ok(outcome) => Ended { outcome, usage: Usage::default(), instance: Some(self) },
+                Err(_) => Ended::spent(Outcome::faulted(Cause::Deadline, delivery.deadline_text())),
+            }
+        })
+    }
+}

@@ -1,0 +1,325 @@
+//! A message, immutable once accepted, and the parts that only the host sets. It knows no destination's insides.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use crate::name::DestinationName;
+use crate::origin::{Identity, Trace};
+use crate::outcome::Reply;
+use crate::request::Tracker;
+use crate::sync::{AtomicUsize, Instant, Ordering};
+use crate::value::Values;
+
+/// The id of a message: a UUID of version 7, given by the bus on acceptance.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MessageId(Uuid);
+
+impl MessageId {
+    /// A fresh id that sorts by `at`.
+    pub(crate) fn fresh(at: SystemTime) -> Self {
+        let millis = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        let random = fastrand::u128(..).to_le_bytes();
+        let mut bytes = [0; 10];
+        bytes.copy_from_slice(random.first_chunk::<10>().unwrap_or(&[0; 10]));
+        let millis = u64::try_from(millis).unwrap_or(u64::MAX);
+        Self(uuid::Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid())
+    }
+
+    /// The id as a UUID.
+    #[must_use]
+    pub fn uuid(self) -> Uuid {
+        self.0
+    }
+
+    /// The first eight characters, enough to recognise a message in a log of a few seconds.
+    #[must_use]
+    pub fn short(self) -> String {
+        self.to_string().chars().take(8).collect()
+    }
+}
+
+impl fmt::Display for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Debug for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// What a sender may ask for besides; each counts only where the destination enables it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SendOptions {
+    /// 0 to 9, 9 is delivered first; none means 4.
+    pub priority: Option<u8>,
+    /// Not delivered before so long after acceptance.
+    pub deliver_after: Option<Duration>,
+    /// A dead letter when its turn has not come so long after acceptance.
+    pub expires_after: Option<Duration>,
+    /// Messages of one key reach each listener one at a time, in the order of acceptance.
+    pub ordering_key: Option<Arc<str>>,
+    /// A second message of the same key is not accepted again within the destination's window.
+    pub dedup_key: Option<Arc<str>>,
+}
+
+impl SendOptions {
+    /// Whether the sender asked for nothing.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A message that is not yet sent: what the sender chooses.
+///
+/// # Examples
+/// ```
+/// use sandbus_bus::Outgoing;
+/// let message = Outgoing::text("hello").value("n", 3)?.response_destination("acme/answers".parse()?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Outgoing {
+    /// The payload; may be empty.
+    pub payload: Bytes,
+    /// Its media type.
+    pub content_type: Option<Arc<str>>,
+    /// Its values.
+    pub values: Values,
+    /// Where answers go; none: nobody is asked to answer.
+    pub response_destination: Option<DestinationName>,
+    /// The id that answers carry; none: the id of this message, when there is a response destination.
+    pub response_id: Option<Arc<str>>,
+    /// What else the sender asks for.
+    pub options: SendOptions,
+}
+
+impl Outgoing {
+    /// A message of plain text.
+    #[must_use]
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::typed(text.into(), "text/plain; charset=utf-8")
+    }
+
+    /// A message of bytes without a media type.
+    #[must_use]
+    pub fn bytes(payload: impl Into<Bytes>) -> Self {
+        Self { payload: payload.into(), ..Self::default() }
+    }
+
+    /// A message of bytes with a media type.
+    #[must_use]
+    pub fn typed(payload: impl Into<Bytes>, content_type: &str) -> Self {
+        Self { payload: payload.into(), content_type: Some(Arc::from(content_type)), ..Self::default() }
+    }
+
+    /// Adds a value.
+    ///
+    /// # Errors
+    /// When the key breaks a rule or there are too many values.
+    pub fn value(mut self, key: &str, value: impl Into<crate::Value>) -> Result<Self, crate::ValuesError> {
+        self.values.put(key, value)?;
+        Ok(self)
+    }
+
+    /// Says where answers go.
+    #[must_use]
+    pub fn response_destination(mut self, destination: DestinationName) -> Self {
+        self.response_destination = Some(destination);
+        self
+    }
+
+    /// Says which id answers carry.
+    #[must_use]
+    pub fn response_id(mut self, id: &str) -> Self {
+        self.response_id = Some(Arc::from(id));
+        self
+    }
+
+    /// Payload and values together, as they count against the size limit of a message.
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        self.payload.len() + self.values.size_bytes()
+    }
+}
+
+impl From<Reply> for Outgoing {
+    fn from(reply: Reply) -> Self {
+        Self {
+            payload: reply.payload,
+            content_type: reply.content_type,
+            values: reply.values,
+            ..Self::default()
+        }
+    }
+}
+
+/// What the bus, and nobody else, says about a message.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Context {
+    /// The name of the guest that sent it, or `host`.
+    pub sender: Arc<str>,
+    /// When it was accepted, by the wall clock.
+    pub sent_at: SystemTime,
+    /// 0 for a message that no other message caused.
+    pub hop_count: u32,
+    /// W3C Trace Context, when there is one.
+    pub trace: Option<Arc<Trace>>,
+    /// On whose behalf it was sent, when the sender knows.
+    pub identity: Option<Arc<Identity>>,
+}
+
+/// An accepted message. Nothing in it changes any more.
+pub struct Message {
+    pub(crate) id: MessageId,
+    pub(crate) destination: DestinationName,
+    pub(crate) body: Outgoing,
+    pub(crate) context: Context,
+    pub(crate) accepted_at: Instant,
+    /// The request that an answer to this message would end, while somebody waits for it.
+    pub(crate) request: Option<Arc<Tracker>>,
+    /// The destinations whose listeners wait, at this moment, for this message to be answered.
+    pub(crate) waits: Option<Arc<WaitChain>>,
+    /// Its entries that wait in the queue; changed under the queue's lock only.
+    pub(crate) entries_waiting: AtomicUsize,
+}
+
+impl Message {
+    /// A reply that no destination took on, as it stands in a dead letter.
+    pub(crate) fn never_accepted(
+        destination: DestinationName,
+        body: Outgoing,
+        context: Context,
+        accepted_at: Instant,
+    ) -> Self {
+        Self {
+            id: MessageId::fresh(context.sent_at),
+            destination,
+            body,
+            context,
+            accepted_at,
+            request: None,
+            waits: None,
+            entries_waiting: AtomicUsize::new(0),
+        }
+    }
+
+    /// Counts an entry of this message into the queue; true for the first one.
+    pub(crate) fn enter_queue(&self) -> bool {
+        self.entries_waiting.fetch_add(1, Ordering::Relaxed) == 0
+    }
+
+    /// Counts an entry of this message out of the queue; true for the last one.
+    pub(crate) fn leave_queue(&self) -> bool {
+        self.entries_waiting.fetch_sub(1, Ordering::Relaxed) == 1
+    }
+
+    /// Its id, the same in every attempt.
+    #[must_use]
+    pub fn id(&self) -> MessageId {
+        self.id
+    }
+
+    /// Where it was sent.
+    #[must_use]
+    pub fn destination(&self) -> &DestinationName {
+        &self.destination
+    }
+
+    /// Its payload; may be empty.
+    #[must_use]
+    pub fn payload(&self) -> &Bytes {
+        &self.body.payload
+    }
+
+    /// The media type, as the sender gave it.
+    #[must_use]
+    pub fn content_type(&self) -> Option<&str> {
+        self.body.content_type.as_deref()
+    }
+
+    /// The values as they were sent; a delivery has its own, which earlier listeners may have changed.
+    #[must_use]
+    pub fn values(&self) -> &Values {
+        &self.body.values
+    }
+
+    /// Where answers go.
+    #[must_use]
+    pub fn response_destination(&self) -> Option<&DestinationName> {
+        self.body.response_destination.as_ref()
+    }
+
+    /// The id that answers carry.
+    #[must_use]
+    pub fn response_id(&self) -> Option<&str> {
+        self.body.response_id.as_deref()
+    }
+
+    /// What the sender asked for besides.
+    #[must_use]
+    pub fn options(&self) -> &SendOptions {
+        &self.body.options
+    }
+
+    /// What the bus says about it.
+    #[must_use]
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// When it was accepted, by the bus clock.
+    #[must_use]
+    pub fn accepted_at(&self) -> Instant {
+        self.accepted_at
+    }
+
+    /// Payload and values together.
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        self.body.size_bytes()
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message")
+            .field("id", &self.id)
+            .field("destination", &self.destination)
+            .field("payload_bytes", &self.body.payload.len())
+            .field("content_type", &self.body.content_type)
+            .field("values", &self.body.values)
+            .field("response_destination", &self.body.response_destination)
+            .field("context", &self.context)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A listener of `destination` waits for an answer, and so does whoever waits for that listener, and so on.
+#[derive(Debug)]
+pub(crate) struct WaitChain {
+    pub(crate) destination: DestinationName,
+    pub(crate) parent: Option<Arc<WaitChain>>,
+}
+
+impl WaitChain {
+    /// Whether a listener of `destination` is among those who wait.
+    pub(crate) fn contains(mut self: &Arc<Self>, destination: &DestinationName) -> bool {
+        loop {
+            if self.destination.same(destination) {
+                return true;
+            }
+            match &self.parent {
+                Some(parent) => self = parent,
+                None => return false,
+            }
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Who sends, and what caused it: the part of a message that only the host can say. Guests never make one.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::message::{Context, WaitChain};
+use crate::sync::Instant;
+
+/// The name of the sender in what the host itself sends.
+pub const HOST: &str = "host";
+
+/// W3C Trace Context: carried on to every message that a message causes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Trace {
+    /// `traceparent`.
+    pub traceparent: String,
+    /// `tracestate`.
+    pub tracestate: Option<String>,
+}
+
+/// On whose behalf a message is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The tenant.
+    pub tenant: String,
+    /// The principal.
+    pub principal: String,
+}
+
+/// Who sends, on whose behalf, caused by what, and how long it can wait.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    pub(crate) sender: Arc<str>,
+    pub(crate) identity: Option<Arc<Identity>>,
+    pub(crate) trace: Option<Arc<Trace>>,
+    /// The hop count that a message of this origin gets.
+    pub(crate) hop_count: u32,
+    /// When the sender's own call ends; what it waits for ends shortly before.
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) waits: Option<Arc<WaitChain>>,
+}
+
+impl Origin {
+    /// The host itself, caused by nothing.
+    #[must_use]
+    pub fn host() -> Self {
+        Self::named(HOST)
+    }
+
+    /// A sender of this name, caused by nothing: a guest that sends from `activate`, say.
+    #[must_use]
+    pub fn named(sender: &str) -> Self {
+        Self {
+            sender: Arc::from(sender),
+            identity: None,
+            trace: None,
+            hop_count: 0,
+            deadline: None,
+            waits: None,
+        }
+    }
+
+    /// Sends on behalf of `identity`.
+    #[must_use]
+    pub fn with_identity(mut self, identity: Identity) -> Self {
+        self.identity = Some(Arc::new(identity));
+        self
+    }
+
+    /// Sends within this trace.
+    #[must_use]
+    pub fn with_trace(mut self, trace: Trace) -> Self {
+        self.trace = Some(Arc::new(trace));
+        self
+    }
+
+    /// Ends whatever the sender waits for shortly before `deadline`.
+    #[must_use]
+    pub fn with_deadline(mut self, deadline: Instant) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// The sender's name.
+    #[must_use]
+    pub fn sender(&self) -> &str {
+        &self.sender
+    }
+
+    pub(crate) fn context(&self, sent_at: SystemTime) -> Context {
+        Context {
+            sender: Arc::clone(&self.sender),
+            sent_at,
+            hop_count: self.hop_count,
+            trace: self.trace.clone(),
+            identity: self.identity.clone(),
+        }
+    }
+}

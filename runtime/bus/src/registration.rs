@@ -1,0 +1,96 @@
+//! A listener at one destination: registered, counted, and never called again once it is removed.
+
+use std::sync::Arc;
+
+use crate::limits::BORROWED_INSTANCES_MAX;
+use crate::listener::{ListenerInstance, MessageListener};
+use crate::statistics::ListenerCounters;
+use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, Wakers};
+
+/// The listeners of a destination, in the order of registration. Shared by pointer with the messages that are owed to
+/// them.
+pub(crate) type ListenerSet = Vec<Arc<Slot>>;
+
+/// One listener at one destination.
+pub(crate) struct Slot {
+    pub(crate) name: Arc<str>,
+    pub(crate) listener: Arc<dyn MessageListener>,
+    pub(crate) counters: ListenerCounters,
+    removed: AtomicBool,
+    running: AtomicUsize,
+    quiet: Wakers,
+    /// Idle instances for calls in the sender's own task.
+    borrowed: Mutex<Vec<Box<dyn ListenerInstance>>>,
+}
+
+impl std::fmt::Debug for Slot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Slot").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Slot {
+    pub(crate) fn new(listener: Arc<dyn MessageListener>) -> Arc<Self> {
+        Arc::new(Self {
+            name: Arc::from(listener.name()),
+            listener,
+            counters: ListenerCounters::default(),
+            removed: AtomicBool::new(false),
+            running: AtomicUsize::new(0),
+            quiet: Wakers::default(),
+            borrowed: Mutex::default(),
+        })
+    }
+
+    /// Begins a call, unless the listener was removed.
+    pub(crate) fn begin(self: &Arc<Self>) -> Option<Running<'_>> {
+        // Count first, look second; `remove` marks first and counts second: one of the two sees the other.
+        self.running.fetch_add(1, Ordering::SeqCst);
+        let running = Running { slot: self };
+        if self.is_removed() { None } else { Some(running) }
+    }
+
+    pub(crate) fn is_removed(&self) -> bool {
+        self.removed.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn mark_removed(&self) {
+        self.removed.store(true, Ordering::SeqCst);
+        drop(std::mem::take(&mut *self.borrowed.lock()));
+    }
+
+    /// Waits until no call runs.
+    pub(crate) async fn quiet(&self) {
+        self.quiet.wait_for(|| (self.running.load(Ordering::SeqCst) == 0).then_some(())).await;
+    }
+
+    /// An idle instance for a call in the sender's own task.
+    pub(crate) fn borrow_instance(&self) -> Option<Box<dyn ListenerInstance>> {
+        self.borrowed.lock().pop()
+    }
+
+    /// Keeps an instance for the next such call, up to a bound.
+    pub(crate) fn give_back(&self, instance: Option<Box<dyn ListenerInstance>>) {
+        let Some(instance) = instance else { return };
+        if self.is_removed() {
+            return;
+        }
+        let mut borrowed = self.borrowed.lock();
+        if borrowed.len() < BORROWED_INSTANCES_MAX {
+            borrowed.push(instance);
+        }
+    }
+}
+
+/// A call of the listener runs as long as this lives.
+pub(crate) struct Running<'a> {
+    slot: &'a Arc<Slot>,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        if self.slot.running.fetch_sub(1, Ordering::SeqCst) == 1 && self.slot.is_removed() {
+            self.slot.quiet.wake_all();
+        }
+    }
+}

@@ -1,0 +1,413 @@
+//! How a message travels from its sender to a destination, and an answer back: the checks at the edge, the look-up, the
+//! admission, the wait. What happens at the destination stands there.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use crate::bus::{Bus, Shared};
+use crate::call::until;
+use crate::config::{DestinationType, RejectedExecution};
+use crate::delivery::Delivery;
+use crate::destination::{Admitted, Destination, Manner};
+use crate::error::{RequestError, SendError};
+use crate::limits::{CALLER_RESERVE, CONTENT_TYPE_BYTES_MAX, KEY_BYTES_MAX};
+use crate::message::{Message, MessageId, Outgoing};
+use crate::name::{DEFAULT_RESPONSE, DestinationName};
+use crate::origin::Origin;
+use crate::outcome::Reply;
+use crate::request::{Found, Tracker};
+use crate::statistics::RejectReason;
+use crate::sync::{AtomicUsize, Instant};
+
+impl Bus {
+    /// Sends a message as the host and does not wait for its listeners, except on a synchronous destination.
+    ///
+    /// Returns its id once it is accepted: stored, and owed a settlement. Accepted is not received.
+    ///
+    /// # Errors
+    /// Why it was not accepted; then nobody received it, and nobody will.
+    ///
+    /// # Cancel safety
+    /// Safe on queued destinations: the message is accepted or not. On a synchronous one, stopping to wait interrupts the
+    /// call that runs; what is left of the message becomes dead letters.
+    pub async fn send(&self, destination: &str, message: Outgoing) -> Result<MessageId, SendError> {
+        self.send_as(&Origin::host(), destination, message).await
+    }
+
+    /// Sends a message as `origin`.
+    ///
+    /// # Errors
+    /// As [`Bus::send`].
+    ///
+    /// # Cancel safety
+    /// As [`Bus::send`].
+    pub async fn send_as(
+        &self,
+        origin: &Origin,
+        destination: &str,
+        message: Outgoing,
+    ) -> Result<MessageId, SendError> {
+        self.shared.send(origin, destination, message).await
+    }
+
+    /// Sends a message as the host in default mode and waits for the first answer, for `timeout` or as long as the
+    /// destination is configured.
+    ///
+    /// # Errors
+    /// Why there is no answer; told as soon as none can come any more.
+    ///
+    /// # Cancel safety
+    /// The message stays accepted; an answer to it is dropped and counted.
+    pub async fn request(
+        &self,
+        destination: &str,
+        message: Outgoing,
+        timeout: Option<Duration>,
+    ) -> Result<Reply, RequestError> {
+        self.request_as(&Origin::host(), destination, message, timeout).await
+    }
+
+    /// The same as `origin`; never longer than shortly before the origin's own deadline.
+    ///
+    /// # Errors
+    /// As [`Bus::request`].
+    ///
+    /// # Cancel safety
+    /// As [`Bus::request`].
+    pub async fn request_as(
+        &self,
+        origin: &Origin,
+        destination: &str,
+        message: Outgoing,
+        timeout: Option<Duration>,
+    ) -> Result<Reply, RequestError> {
+        self.shared.request(origin, destination, message, timeout).await
+    }
+
+    /// Has every listener receive the message in this task, one after the other, without the queue, as the host.
+    ///
+    /// Returns the last answer that was set, or none if there is none and no listener failed.
+    ///
+    /// # Errors
+    /// The failure that settled last, where there is no answer.
+    ///
+    /// # Cancel safety
+    /// Stopping to wait interrupts the call that runs; what is left of the message becomes dead letters.
+    pub async fn request_direct(
+        &self,
+        destination: &str,
+        message: Outgoing,
+        timeout: Option<Duration>,
+    ) -> Result<Option<Reply>, RequestError> {
+        self.request_direct_as(&Origin::host(), destination, message, timeout).await
+    }
+
+    /// The same as `origin`; never longer than shortly before the origin's own deadline.
+    ///
+    /// # Errors
+    /// As [`Bus::request_direct`].
+    ///
+    /// # Cancel safety
+    /// As [`Bus::request_direct`].
+    pub async fn request_direct_as(
+        &self,
+        origin: &Origin,
+        destination: &str,
+        message: Outgoing,
+        timeout: Option<Duration>,
+    ) -> Result<Option<Reply>, RequestError> {
+        self.shared.request_direct(origin, destination, message, timeout).await
+    }
+}
+
+/// How long a synchronous sender waits.
+struct Wait {
+    timeout: Duration,
+    deadline: Instant,
+}
+
+impl Shared {
+    fn look_up(&self, name: &str) -> Result<Arc<Destination>, SendError> {
+        if let Some(destination) = self.find(name) {
+            return Ok(destination);
+        }
+        DestinationName::new(name)?;
+        Err(SendError::NoSuchDestination(name.to_owned()))
+    }
+
+    async fn send(
+        self: &Arc<Self>,
+        origin: &Origin,
+        destination: &str,
+        body: Outgoing,
+    ) -> Result<MessageId, SendError> {
+        let destination = self.look_up(destination)?;
+        let message = self.message(&destination, origin, body, None)?;
+        let limit = Destination::inline_limit(origin.deadline);
+        self.deliver_to(&destination, &message, limit, limit).await?;
+        Ok(message.id())
+    }
+
+    /// Stamps a message, after checking what its sender chose.
+    fn message(
+        &self,
+        destination: &Destination,
+        origin: &Origin,
+        mut body: Outgoing,
+        request: Option<Arc<Tracker>>,
+    ) -> Result<Arc<Message>, SendError> {
+        self.check(destination, origin, &body)?;
+        let sent_at = SystemTime::now();
+        let id = MessageId::fresh(sent_at);
+        let request = match (&request, &body.response_id) {
+            (None, Some(response_id)) => self.requests.find(response_id),
+            _ => request,
+        };
+        if body.response_destination.is_some() && body.response_id.is_none() {
+            body.response_id = Some(Arc::from(id.to_string()));
+        }
+        // Whoever waits for an answer to this message waits through it; for what is sent and forgotten nobody does.
+        let waits = if request.is_some() || !destination.destination_type.is_queued() {
+            origin.waits.clone()
+        } else {
+            None
+        };
+        Ok(Arc::new(Message {
+            id,
+            destination: destination.name.clone(),
+            body,
+            context: origin.context(sent_at),
+            accepted_at: Instant::now(),
+            request,
+            waits,
+            entries_waiting: AtomicUsize::new(0),
+        }))
+    }
+
+    fn check(&self, destination: &Destination, origin: &Origin, body: &Outgoing) -> Result<(), SendError> {
+        let hops_max = self.config.hops_max;
+        if origin.hop_count > hops_max {
+            return Err(SendError::HopsExceeded { hops: origin.hop_count, hops_max });
+        }
+        let bytes = body.size_bytes();
+        let bytes_max = destination.message_bytes_max();
+        if bytes > bytes_max {
+            destination.counters.reject(RejectReason::TooLarge);
+            let destination = destination.name.clone();
+            return Err(SendError::TooLarge {
+                destination,
+                bytes: bytes as u64,
+                bytes_max: bytes_max as u64,
+            });
+        }
+        let short = |what: &str, text: &Option<Arc<str>>, bytes_max: usize| match text {
+            Some(text) if text.len() > bytes_max => Err(SendError::Invalid(format!(
+                "the {what} has {} bytes; it may have {bytes_max}",
+                text.len()
+            ))),
+            Some(text) if text.chars().any(char::is_control) => Err(SendError::Invalid(format!(
+                "the {what} `{}` has a control character",
+                text.escape_debug()
+            ))),
+            _ => Ok(()),
+        };
+        short("content type", &body.content_type, CONTENT_TYPE_BYTES_MAX)?;
+        short("response id", &body.response_id, KEY_BYTES_MAX)
+    }
+
+    /// Brings a stamped message to its destination: into the queue, through this task, or to whoever waits for it.
+    ///
+    /// `room_limit` bounds the wait for room, `call_limit` the calls in this task.
+    async fn deliver_to(
+        self: &Arc<Self>,
+        destination: &Arc<Destination>,
+        message: &Arc<Message>,
+        room_limit: Option<Instant>,
+        call_limit: Option<Instant>,
+    ) -> Result<(), SendError> {
+        let answers = self.answers(destination, message);
+        let admitted = match destination.admit(message, answers)? {
+            Admitted::WaitForRoom(full) => {
+                destination.wait_for_room(message, answers, full, room_limit).await?
+            }
+            admitted => admitted,
+        };
+        let nobody_listens = matches!(admitted, Admitted::Settled);
+        if answers || destination.name.is_reserved() {
+            self.answer(destination, message, nobody_listens);
+        }
+        if let Admitted::Inline(listeners) = admitted {
+            let manner = match destination.destination_type {
+                DestinationType::Synchronous => Manner::Synchronous(call_limit),
+                _ => Manner::CallerRuns(call_limit),
+            };
+            Box::pin(destination.run_inline(message, listeners, manner)).await;
+        }
+        Ok(())
+    }
+
+    /// Whether somebody waits at this destination for a message of this response id.
+    fn answers(&self, destination: &Destination, message: &Message) -> bool {
+        let waiting = message.response_id().and_then(|id| self.requests.find(id));
+        waiting.is_some_and(|tracker| tracker.response_destination.same(&destination.name))
+    }
+
+    /// Wakes whoever waits for this message; settles it where nobody else was owed it.
+    fn answer(&self, destination: &Destination, message: &Message, nobody_listens: bool) {
+        let reply = || Reply {
+            payload: message.payload().clone(),
+            content_type: message.body.content_type.clone(),
+            values: message.values().clone(),
+        };
+        let found = self.requests.answer(&destination.name, message.response_id().unwrap_or_default(), reply);
+        if !nobody_listens {
+            return;
+        }
+        match found {
+            Found::Answered => destination.counters.completed.add(1),
+            Found::Nobody(reason) => destination.counters.drop(reason, 1),
+        }
+        destination.counters.finished.add(1);
+    }
+
+    /// Sends a reply that a listener returned. On failure the message that was not accepted comes back with the reason.
+    pub(crate) async fn send_reply(
+        self: &Arc<Self>,
+        delivery: &Delivery,
+        to: &DestinationName,
+        reply: Reply,
+    ) -> Result<(), (SendError, Arc<Message>)> {
+        let mut origin = delivery.origin();
+        // The host sends it: the listener's call is over, and so is its deadline.
+        origin.deadline = None;
+        let mut body = Outgoing::from(reply);
+        body.response_id = delivery.message().body.response_id.clone();
+        let unsent = |error: SendError, body: Outgoing| {
+            let message = delivery.message();
+            let context = origin.context(SystemTime::now());
+            (error, Arc::new(Message::never_accepted(to.clone(), body, context, message.accepted_at())))
+        };
+        let destination = match self.look_up(to.as_str()) {
+            Ok(destination) => destination,
+            Err(error) => return Err(unsent(error, body)),
+        };
+        let message = match self.message(&destination, &origin, body.clone(), None) {
+            Ok(message) => message,
+            Err(error) => return Err(unsent(error, body)),
+        };
+        self.deliver_to(&destination, &message, None, None).await.map_err(|error| (error, message))
+    }
+
+    async fn request(
+        self: &Arc<Self>,
+        origin: &Origin,
+        destination: &str,
+        mut body: Outgoing,
+        timeout: Option<Duration>,
+    ) -> Result<Reply, RequestError> {
+        let destination = self.look_up(destination)?;
+        if destination.listeners().is_empty() {
+            destination.counters.reject(RejectReason::NoListener);
+            return Err(SendError::NoListener(destination.name.clone()).into());
+        }
+        if would_deadlock(origin, &destination) {
+            return Err(RequestError::WouldDeadlock);
+        }
+        let wait = Wait::new(origin, timeout, &destination);
+        let response_destination = self.response_destination(body.response_destination.take())?;
+        let mut waiting = self.requests.open(response_destination.clone())?;
+        body.response_destination = Some(response_destination);
+        body.response_id = Some(Arc::clone(&waiting.tracker.id));
+        let message = self.message(&destination, origin, body, Some(Arc::clone(&waiting.tracker)))?;
+        let limit = Some(wait.deadline);
+        self.deliver_to(&destination, &message, limit, limit).await?;
+        if let Some(answered) = waiting.try_answered() {
+            return answered;
+        }
+        until(wait.deadline, waiting.answered()).await.unwrap_or_else(|_| Err(wait.timed_out()))
+    }
+
+    /// An absent or unknown response destination becomes the built-in one.
+    fn response_destination(&self, asked: Option<DestinationName>) -> Result<DestinationName, SendError> {
+        match asked {
+            Some(name) if self.find(name.as_str()).is_some() => Ok(name),
+            _ => Ok(self.look_up(DEFAULT_RESPONSE)?.name.clone()),
+        }
+    }
+
+    async fn request_direct(
+        self: &Arc<Self>,
+        origin: &Origin,
+        destination: &str,
+        body: Outgoing,
+        timeout: Option<Duration>,
+    ) -> Result<Option<Reply>, RequestError> {
+        let destination = self.look_up(destination)?;
+        let wait = Wait::new(origin, timeout, &destination);
+        let mut message = self.message(&destination, origin, body, None)?;
+        if let Some(message) = Arc::get_mut(&mut message) {
+            message.waits.clone_from(&origin.waits);
+        }
+        let listeners = destination.admit_direct(&message)?;
+        let manner = Manner::Direct(Some(wait.deadline));
+        let end = Box::pin(destination.run_inline(&message, listeners, manner)).await;
+        match (end.response, end.failure) {
+            (Some(response), _) => Ok(Some(response)),
+            (None, None) => Ok(None),
+            (None, Some(_)) if Instant::now() >= wait.deadline => Err(wait.timed_out()),
+            (None, Some(failure)) => Err(failure),
+        }
+    }
+}
+
+impl Wait {
+    fn new(origin: &Origin, timeout: Option<Duration>, destination: &Destination) -> Self {
+        let timeout = timeout.unwrap_or_else(|| destination.config().request_timeout);
+        let now = Instant::now();
+        // A timeout too long for the clock is as good as a year.
+        let deadline = now.checked_add(timeout).unwrap_or(now + Duration::from_secs(365 * 24 * 3_600));
+        let own = origin.deadline.map(|own| own.checked_sub(CALLER_RESERVE).unwrap_or(own));
+        Self { timeout, deadline: own.map_or(deadline, |own| own.min(deadline)) }
+    }
+
+    fn timed_out(&self) -> RequestError {
+        RequestError::Timeout(u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+/// Whether the answer would have to come from a worker that waits for it.
+fn would_deadlock(origin: &Origin, destination: &Destination) -> bool {
+    let serial = destination.destination_type == DestinationType::Serial;
+    serial && origin.waits.as_ref().is_some_and(|waits| waits.contains(&destination.name))
+}
+
+impl Destination {
+    /// Waits for room, as the policy `block` allows, and then takes the message on.
+    async fn wait_for_room(
+        self: &Arc<Self>,
+        message: &Arc<Message>,
+        is_answer: bool,
+        full: SendError,
+        limit: Option<Instant>,
+    ) -> Result<Admitted, SendError> {
+        let RejectedExecution::Block(timeout) = self.config().rejected_execution else { return Err(full) };
+        let allowed = Instant::now() + timeout;
+        let deadline = limit.map_or(allowed, |limit| limit.min(allowed));
+        let mut last = full;
+        let admitted = until(
+            deadline,
+            self.when_room(|| match self.admit(message, is_answer) {
+                Ok(Admitted::WaitForRoom(full)) => {
+                    last = full;
+                    None
+                }
+                ended => Some(ended),
+            }),
+        )
+        .await;
+        admitted.unwrap_or_else(|_| {
+            self.counters.reject(RejectReason::QueueFull);
+            Err(last)
+        })
+    }
+}

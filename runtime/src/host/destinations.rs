@@ -1,0 +1,178 @@
+//! `sandbus:bus/destinations`: making, removing, looking at and listening to destinations, within the grants.
+
+use std::sync::{MutexGuard, PoisonError, Weak};
+
+use sandbus_bus as bus;
+use sandbus_bus::{ConfigError, DestinationConfig, Registered, Workers};
+
+use super::bindings::sandbus::bus::destinations::{
+    DestinationError, DestinationStatistics, DestinationType, Host, Settings,
+};
+use super::state::{GuestFacts, HostState, Phase};
+use crate::limits::GUEST_DESTINATIONS_MAX;
+
+impl Host for HostState {
+    async fn create(
+        &mut self,
+        name: String,
+        settings: Settings,
+    ) -> wasmtime::Result<Result<(), DestinationError>> {
+        let made =
+            if self.may_create(&name) { self.make(&name, settings) } else { Err(DestinationError::Denied) };
+        if made.is_ok() {
+            self.facts.created().insert(name);
+        }
+        Ok(made)
+    }
+
+    async fn remove(&mut self, name: String) -> wasmtime::Result<Result<(), DestinationError>> {
+        if !self.may_create(&name) {
+            return Ok(Err(DestinationError::Denied));
+        }
+        let bus = self.facts.bus.clone();
+        let removed = name.clone();
+        // In a task of its own: removing the destination of the message in hand interrupts this very call.
+        let removing = tokio::spawn(async move { bus.destroy(&removed).await });
+        let ended = removing.await.map_err(|error| wasmtime::Error::msg(error.to_string()))?;
+        if ended.is_ok() {
+            self.facts.created().remove(&name);
+        }
+        Ok(ended.map_err(wire_error))
+    }
+
+    async fn listen(&mut self, name: String) -> wasmtime::Result<Result<bool, DestinationError>> {
+        if !self.may_listen(&name) {
+            return Ok(Err(DestinationError::Denied));
+        }
+        let Some(listener) = self.facts.listener.get().and_then(Weak::upgrade) else {
+            let text = "this guest exports no `message-listener`".to_owned();
+            return Ok(Err(DestinationError::Invalid(text)));
+        };
+        let registered = self.facts.bus.register_shared(&name, listener);
+        Ok(registered.map(|registered| registered != Registered::Already).map_err(wire_error))
+    }
+
+    async fn stop_listening(&mut self, name: String) -> wasmtime::Result<Result<bool, DestinationError>> {
+        if !self.may_listen(&name) {
+            return Ok(Err(DestinationError::Denied));
+        }
+        let own = match self.phase() {
+            Phase::Receiving(receiving) => receiving.delivery.destination().as_str() == name,
+            _ => false,
+        };
+        let mut removing = std::pin::pin!(self.facts.bus.unregister(&name, &self.facts.name));
+        if !own {
+            return Ok(Ok(removing.await));
+        }
+        // This call is one of those that run there: it must not wait for itself. The listener is taken away at once.
+        let first = std::future::poll_fn(|cx| std::task::Poll::Ready(removing.as_mut().poll(cx))).await;
+        Ok(Ok(match first {
+            std::task::Poll::Ready(removed) => removed,
+            std::task::Poll::Pending => true,
+        }))
+    }
+
+    async fn statistics(
+        &mut self,
+        name: String,
+    ) -> wasmtime::Result<Result<DestinationStatistics, DestinationError>> {
+        if !self.may_look_at(&name) {
+            return Ok(Err(DestinationError::Denied));
+        }
+        let statistics = self.facts.bus.statistics(&name);
+        Ok(statistics.map(|s| wire_statistics(&s)).ok_or(DestinationError::NoSuchDestination))
+    }
+}
+
+impl GuestFacts {
+    fn created(&self) -> MutexGuard<'_, std::collections::BTreeSet<String>> {
+        self.created.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl HostState {
+    fn may_create(&self, name: &str) -> bool {
+        self.facts.grants.create.iter().any(|prefix| name.starts_with(prefix.as_str()))
+    }
+
+    fn may_listen(&self, name: &str) -> bool {
+        self.facts.listens_to.iter().any(|configured| configured == name)
+            || self.facts.grants.listen.iter().any(|grant| grant.matches(name))
+    }
+
+    fn may_look_at(&self, name: &str) -> bool {
+        self.may_create(name)
+            || self.may_listen(name)
+            || self.facts.grants.send.iter().any(|grant| grant.matches(name))
+    }
+
+    fn make(&self, name: &str, settings: Settings) -> Result<(), DestinationError> {
+        let count = self.facts.created().len();
+        if count >= GUEST_DESTINATIONS_MAX {
+            let text = format!("this guest has made {count} destinations and may have no more");
+            return Err(DestinationError::LimitReached(text));
+        }
+        let config = config(name, settings)?;
+        self.facts.bus.create(config).map_err(wire_error)
+    }
+}
+
+fn config(name: &str, settings: Settings) -> Result<DestinationConfig, DestinationError> {
+    let invalid = |error: ConfigError| DestinationError::Invalid(error.to_string());
+    let mut config = match settings.destination_type {
+        DestinationType::Parallel => DestinationConfig::parallel(name),
+        DestinationType::Serial => DestinationConfig::serial(name),
+        DestinationType::Synchronous => DestinationConfig::synchronous(name),
+        DestinationType::Custom(other) => {
+            let text = format!(
+                "no destination type is called `{other}`; there are parallel, serial and synchronous"
+            );
+            return Err(DestinationError::Invalid(text));
+        }
+    }
+    .map_err(invalid)?;
+    if let Some(entries) = settings.queue_messages_max {
+        config.queue_entries_max = entries as usize;
+    }
+    if let Some(bytes) = settings.queue_bytes_max {
+        config.queue_bytes_max = usize::try_from(bytes).unwrap_or(usize::MAX);
+    }
+    config.workers = Workers {
+        core: settings.workers_core.map_or(config.workers.core, |core| core as usize),
+        max: settings.workers_max.map_or(config.workers.max, |max| max as usize),
+        ..config.workers
+    };
+    Ok(config)
+}
+
+fn wire_error(error: bus::DestinationError) -> DestinationError {
+    match error {
+        bus::DestinationError::NoSuchDestination(_) => DestinationError::NoSuchDestination,
+        bus::DestinationError::AlreadyExists(_) => DestinationError::AlreadyExists,
+        bus::DestinationError::BuiltIn(_) => DestinationError::Denied,
+        bus::DestinationError::Config(error) => DestinationError::Invalid(error.to_string()),
+        error @ (bus::DestinationError::TooManyDestinations(_)
+        | bus::DestinationError::TooManyListeners(..)) => DestinationError::LimitReached(error.to_string()),
+    }
+}
+
+fn wire_statistics(statistics: &bus::DestinationStatistics) -> DestinationStatistics {
+    let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let oldest = statistics.oldest_waiting.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
+    DestinationStatistics {
+        listeners: count(statistics.listeners.len()),
+        workers_active: count(statistics.workers_active),
+        workers_current: count(statistics.workers_current),
+        pending: statistics.pending as u64,
+        pending_bytes: statistics.pending_bytes as u64,
+        oldest_waiting_ms: oldest,
+        accepted: statistics.accepted,
+        rejected: statistics.rejected.values().sum(),
+        delivered: statistics.delivered,
+        completed: statistics.completed,
+        failed: statistics.failed_total(),
+        retried: statistics.retried,
+        dropped: statistics.dropped.values().sum(),
+        dead_letters: statistics.dead_letters,
+    }
+}

@@ -1,0 +1,67 @@
+//! Every limit of the sandbox: its name, its unit, its default and why that number. The bus has its own in
+//! `sandbus_bus::limits`. `docs/limits.md` lists both; a test compares them. Nothing here enforces anything.
+
+use std::time::Duration;
+
+/// Fuel of one call of `receive`: about 25 ms of ordinary code, far more than a well-behaved listener needs.
+pub const FUEL: u64 = 50_000_000;
+/// What "unlimited" fuel is: a number all the same, so that the guest still yields. About 5,000 years of it.
+pub const FUEL_UNLIMITED: u64 = u64::MAX / 2;
+/// How long one call of `receive` may take, waiting included.
+pub const DEADLINE: Duration = sandbus_bus::limits::CALL_DEADLINE;
+/// Linear memory of one instance, all its memories together, in bytes.
+pub const MEMORY_BYTES_MAX: usize = 64 << 20;
+/// Fuel of `activate` and of `deactivate`: set-up work is heavier than a message.
+pub const ACTIVATE_FUEL: u64 = 100_000_000;
+/// How long `activate` and `deactivate` may take.
+pub const ACTIVATE_DEADLINE: Duration = Duration::from_secs(5);
+/// Tables of one instance; components of language engines have dozens.
+pub const TABLES_MAX: usize = 100;
+/// Elements of all tables of one instance together; the largest engine known needs 7,691.
+pub const TABLE_ELEMENTS_MAX: usize = 100_000;
+/// Linear memories of one instance.
+pub const MEMORIES_MAX: usize = 8;
+/// Core instances of one instance; CPython has 38.
+pub const CORE_INSTANCES_MAX: usize = 64;
+/// What the host allocates during one host call of a guest, in bytes; at least twice the largest message.
+pub const HOST_MEMORY_BYTES_MAX: usize = 8 << 20;
+/// Messages that one call may send.
+pub const SENDS_MAX: u32 = 64;
+/// Bytes that one call may send.
+pub const SEND_BYTES_MAX: usize = 1 << 20;
+/// Bytes of output and log lines that one call may write; the rest is cut with a mark.
+pub const LOG_BYTES_MAX: usize = 64 << 10;
+/// Bytes of one log line after escaping.
+pub const LOG_LINE_BYTES_MAX: usize = 1 << 10;
+/// Live instances of one guest.
+pub const INSTANCES_MAX: usize = 32;
+/// Live instances of all guests; sizes the pool.
+pub const TOTAL_INSTANCES_MAX: usize = 1_000;
+/// Linear memory of all guests together, in bytes.
+pub const TOTAL_MEMORY_BYTES_MAX: usize = 1 << 30;
+/// Handles of host resources of one instance.
+pub const RESOURCES_MAX: usize = 1_024;
+/// Random bytes of one host call.
+pub const RANDOM_BYTES_MAX: u64 = 64 << 10;
+/// WebAssembly stack of a call, in bytes; the engine has one value for all guests.
+pub const STACK_BYTES_MAX: usize = 512 << 10;
+/// Stack of the fibre that a call runs on, in bytes: the WebAssembly stack and head room for the host.
+pub const FIBER_STACK_BYTES: usize = 2 << 20;
+/// Fuel after which a running guest lets others run: about half a millisecond of ordinary code.
+pub const FUEL_YIELD_INTERVAL: u64 = 1_000_000;
+/// Frames of a backtrace that an error text keeps.
+pub const BACKTRACE_FRAMES_MAX: usize = 20;
+/// Bytes of a component's file. CPython inside a component is 18 MiB.
+pub const COMPONENT_BYTES_MAX: usize = 32 << 20;
+/// Functions of a component; CPython has 13,482. Ends most compile bombs before they are compiled.
+pub const COMPONENT_FUNCTIONS_MAX: usize = 50_000;
+/// Bytes of one function's body; the largest known is 416 KiB.
+pub const FUNCTION_BODY_BYTES_MAX: usize = 512 << 10;
+/// Nested core modules and components of a component; CPython has 38.
+pub const COMPONENT_PARTS_MAX: usize = 256;
+/// How long running calls may finish when a host shuts down; what is left is counted, said and saved.
+pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
+/// Bytes of a manifest's file.
+pub const MANIFEST_BYTES_MAX: usize = 1 << 20;
+/// Destinations that a guest has made and not removed.
+pub const GUEST_DESTINATIONS_MAX: usize = 64;

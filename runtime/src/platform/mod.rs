@@ -1,0 +1,103 @@
+//! The platform: builds all parts in order, drains them in reverse. It knows no message's contents.
+
+mod build;
+mod save;
+mod start;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sandbus_bus::{Bus, DestinationConfig, DestinationStatistics, ShutdownReport};
+
+pub use build::{BuildError, build};
+pub use start::StartError;
+
+use crate::host::{LogSink, tracing_sink};
+use crate::sandbox::{Guest, SandboxEngine};
+use crate::settings::{GuestSettings, RuntimeSettings};
+
+/// Everything that a platform is made of.
+#[derive(Clone)]
+pub struct PlatformConfig {
+    /// What all guests share.
+    pub runtime: RuntimeSettings,
+    /// The destinations, in their order.
+    pub destinations: Vec<DestinationConfig>,
+    /// The guests; their order is the order in which they register.
+    pub guests: Vec<GuestSettings>,
+    /// Takes what guests print; the default makes `tracing` events of it.
+    pub log_sink: LogSink,
+}
+
+impl Default for PlatformConfig {
+    fn default() -> Self {
+        Self {
+            runtime: RuntimeSettings::default(),
+            destinations: Vec::new(),
+            guests: Vec::new(),
+            log_sink: tracing_sink(),
+        }
+    }
+}
+
+/// A running platform. Call [`Platform::shutdown`] at its end: dropping it drains nothing.
+pub struct Platform {
+    bus: Bus,
+    engine: SandboxEngine,
+    guests: Vec<Arc<Guest>>,
+    state_dir: PathBuf,
+    shutdown_grace: Duration,
+}
+
+/// What a shutdown left behind.
+#[derive(Debug, Clone, Default)]
+pub struct Ended {
+    /// What the bus left.
+    pub bus: ShutdownReport,
+    /// The figures of all destinations after the drain.
+    pub statistics: Vec<DestinationStatistics>,
+    /// Guests whose `deactivate` did not end well, with the reason.
+    pub not_deactivated: Vec<(String, String)>,
+    /// Where the dead letters were saved, if there were any, or why they could not be.
+    pub saved: Option<Result<PathBuf, String>>,
+}
+
+impl Platform {
+    /// The bus.
+    #[must_use]
+    pub fn bus(&self) -> &Bus {
+        &self.bus
+    }
+
+    /// The engine that all guests share.
+    #[must_use]
+    pub fn engine(&self) -> &SandboxEngine {
+        &self.engine
+    }
+
+    /// The guests that run, in the order of the configuration.
+    #[must_use]
+    pub fn guests(&self) -> &[Arc<Guest>] {
+        &self.guests
+    }
+
+    /// Drains all destinations for at most the configured grace, deactivates the guests in reverse order, and saves what is
+    /// left of the messages.
+    ///
+    /// # Cancel safety
+    /// Not cancel safe: some destinations stay closed, some guests deactivated.
+    pub async fn shutdown(self) -> Ended {
+        let bus = self.bus.shutdown(self.shutdown_grace).await;
+        let mut not_deactivated = Vec::new();
+        for guest in self.guests.iter().rev() {
+            if let Err(error) = guest.deactivate().await {
+                tracing::warn!(guest = guest.name(), %error, "`deactivate` did not end well");
+                not_deactivated.push((guest.name().to_owned(), error.to_string()));
+            }
+        }
+        let statistics = self.bus.all_statistics();
+        let saved = save::save_dead_letters(&self.bus, &self.state_dir);
+        Ended { bus, statistics, not_deactivated, saved }
+    }
+}

@@ -1,0 +1,39 @@
+//! What is left of the messages when a platform ends: dead letters, one JSON document a line, in the state directory. They
+//! are not read at the next start.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use sandbus_bus::Bus;
+
+use crate::codec;
+
+/// Saves all dead letters; none when there are none.
+pub(super) fn save_dead_letters(bus: &Bus, state_dir: &Path) -> Option<Result<PathBuf, String>> {
+    let mut lines = Vec::new();
+    for destination in bus.destinations() {
+        for letter in bus.dead_letters(destination.as_str()) {
+            lines.push(codec::dead_letter_to_json(&letter).to_string());
+        }
+    }
+    if lines.is_empty() {
+        return None;
+    }
+    let millis = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    let path = state_dir.join(format!("left-{millis}-{}.jsonl", std::process::id()));
+    Some(
+        write(state_dir, &path, &lines)
+            .map(|()| path.clone())
+            .map_err(|error| format!("{}: {error}", path.display())),
+    )
+}
+
+fn write(state_dir: &Path, path: &Path, lines: &[String]) -> std::io::Result<()> {
+    std::fs::create_dir_all(state_dir)?;
+    let mut file = std::io::BufWriter::new(std::fs::File::create_new(path)?);
+    for line in lines {
+        writeln!(file, "{line}")?;
+    }
+    file.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()
+}

@@ -1,0 +1,288 @@
+//! From a file to a component that can be instantiated: read once, looked at, compiled or fetched from the cache, checked
+//! against what the host offers. Every error names what is wrong; nothing of the component has run by then.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use wasmtime::component::types::{ComponentInstance as InstanceTypes, ComponentItem};
+use wasmtime::component::{Component, InstancePre, Linker};
+
+use super::engine::SandboxEngine;
+use super::prescan::{PrescanError, prescan};
+use crate::host::HostState;
+use crate::host::bindings::{
+    Plugin, exports::sandbus::bus::lifecycle, exports::sandbus::bus::message_listener,
+};
+
+const LISTENER: &str = "sandbus:bus/message-listener@0.1.0";
+const LIFECYCLE: &str = "sandbus:bus/lifecycle@0.1.0";
+
+/// The interfaces that the host offers; of `wasi` any version 0.2.
+const OFFERED: [&str; 7] = [
+    "sandbus:bus/types",
+    "sandbus:bus/current-message",
+    "sandbus:bus/message-bus",
+    "sandbus:bus/destinations",
+    "wasi:cli, wasi:clocks, wasi:io, wasi:random",
+    "wasi:filesystem (empty: no directory is granted)",
+    "wasi:sockets (every connection is denied)",
+];
+
+/// A component that was compiled and checked.
+#[derive(Clone)]
+pub struct Loaded {
+    pub(super) pre: InstancePre<HostState>,
+    pub(super) listener: Option<Arc<message_listener::GuestIndices>>,
+    pub(super) lifecycle: Option<Arc<lifecycle::GuestIndices>>,
+    /// SHA-256 of the component's bytes, in hexadecimal.
+    pub digest: Arc<str>,
+    /// Bytes of the component.
+    pub bytes: usize,
+    /// The names of its imports.
+    pub imports: Vec<String>,
+    /// The names of its exports.
+    pub exports: Vec<String>,
+}
+
+/// Why a component cannot be loaded. Nothing of it has run.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The file.
+    #[error("cannot read `{path}`")]
+    Read {
+        /// Which file.
+        path: String,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is too large.
+    #[error("`{path}` has {bytes} bytes; a component may have {bytes_max} (`runtime.max-component-size`)")]
+    TooLarge {
+        /// Which file.
+        path: String,
+        /// How large it is.
+        bytes: u64,
+        /// How large it may be.
+        bytes_max: usize,
+    },
+    /// It is not a component that may be compiled.
+    #[error("`{path}` cannot be loaded: {source}")]
+    Prescan {
+        /// Which file.
+        path: String,
+        /// What is wrong with it.
+        source: PrescanError,
+    },
+    /// The compiler refuses it.
+    #[error("`{path}` does not compile: {reason}")]
+    Compile {
+        /// Which file.
+        path: String,
+        /// What the compiler says.
+        reason: String,
+    },
+    /// It needs what the host does not offer.
+    #[error("`{path}` imports what the host does not offer: {}; offered are {}", list(missing), OFFERED.join(", "))]
+    MissingImports {
+        /// Which file.
+        path: String,
+        /// The imports.
+        missing: Vec<String>,
+    },
+    /// An import is offered, but not with this type.
+    #[error("`{path}` imports something that the host offers in another form: {reason}")]
+    ImportType {
+        /// Which file.
+        path: String,
+        /// What the engine says.
+        reason: String,
+    },
+    /// It exports nothing that the host could call.
+    #[error("`{path}` exports neither `{LISTENER}` nor `{LIFECYCLE}`; its exports are {}", list(exports))]
+    NoExport {
+        /// Which file.
+        path: String,
+        /// What it exports.
+        exports: Vec<String>,
+    },
+    /// An export has another type than the contract says.
+    #[error("`{path}` exports `{export}` with a type that is not the contract's: {reason}")]
+    ExportType {
+        /// Which file.
+        path: String,
+        /// Which function.
+        export: String,
+        /// Where the types differ.
+        reason: String,
+    },
+}
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() { "none".to_owned() } else { format!("`{}`", names.join("`, `")) }
+}
+
+impl SandboxEngine {
+    /// Loads the component at `path`: the file is opened once, and the bytes that are checked are those that run.
+    ///
+    /// Compiling takes about half a millisecond per KiB and happens in this thread; a component that was compiled before
+    /// comes from the cache.
+    ///
+    /// # Errors
+    /// What is wrong with the file or the component.
+    pub fn load(&self, path: &Path) -> Result<Loaded, LoadError> {
+        let shown = path.display().to_string();
+        let bytes = read(path, &shown, self.component_bytes_max)?;
+        prescan(&bytes).map_err(|source| LoadError::Prescan { path: shown.clone(), source })?;
+        let digest: Arc<str> = Arc::from(hex(&Sha256::digest(&bytes)));
+        let component = self.compile(&bytes, &digest, &shown)?;
+        self.check(&component, digest, bytes.len(), shown)
+    }
+
+    fn compile(&self, bytes: &[u8], digest: &str, path: &str) -> Result<Component, LoadError> {
+        if let Some(cached) = self.cache.as_ref().and_then(|cache| cache.get(&self.engine, digest)) {
+            return Ok(cached);
+        }
+        let component = Component::new(&self.engine, bytes)
+            .map_err(|error| LoadError::Compile { path: path.to_owned(), reason: format!("{error:#}") })?;
+        if let Some(cache) = &self.cache {
+            cache.put(digest, &component);
+        }
+        Ok(component)
+    }
+
+    fn check(
+        &self,
+        component: &Component,
+        digest: Arc<str>,
+        bytes: usize,
+        path: String,
+    ) -> Result<Loaded, LoadError> {
+        let types = component.component_type();
+        let imports: Vec<String> = types.imports(&self.engine).map(|(name, _)| name.to_owned()).collect();
+        let exports: Vec<String> = types.exports(&self.engine).map(|(name, _)| name.to_owned()).collect();
+        let missing: Vec<String> = imports.iter().filter(|name| !is_offered(name)).cloned().collect();
+        if !missing.is_empty() {
+            return Err(LoadError::MissingImports { path, missing });
+        }
+        let exported = |name| match types.get_export(&self.engine, name).map(|export| export.ty) {
+            Some(ComponentItem::ComponentInstance(instance)) => Some(instance),
+            _ => None,
+        };
+        let (listener, lifecycle) = (exported(LISTENER), exported(LIFECYCLE));
+        if listener.is_none() && lifecycle.is_none() {
+            return Err(LoadError::NoExport { path, exports });
+        }
+        let type_error = |(export, reason)| LoadError::ExportType { path: path.clone(), export, reason };
+        let cx = types.instance_type();
+        let check = Check { engine: self, cx: &cx };
+        if let Some(instance) = &listener {
+            check.listener(instance).map_err(type_error)?;
+        }
+        if let Some(instance) = &lifecycle {
+            check.lifecycle(instance).map_err(type_error)?;
+        }
+        let pre = self
+            .linker()
+            .and_then(|linker| linker.instantiate_pre(component))
+            .map_err(|error| LoadError::ImportType { path: path.clone(), reason: format!("{error:#}") })?;
+        let listener = listener.and_then(|_| message_listener::GuestIndices::new(&pre).ok()).map(Arc::new);
+        let lifecycle = lifecycle.and_then(|_| lifecycle::GuestIndices::new(&pre).ok()).map(Arc::new);
+        Ok(Loaded { pre, listener, lifecycle, digest, bytes, imports, exports })
+    }
+
+    fn linker(&self) -> wasmtime::Result<Linker<HostState>> {
+        let mut linker = Linker::new(&self.engine);
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+        Plugin::add_to_linker::<_, wasmtime::component::HasSelf<HostState>>(&mut linker, |state| state)?;
+        Ok(linker)
+    }
+}
+
+impl Loaded {
+    /// Whether it exports `message-listener`.
+    #[must_use]
+    pub fn is_listener(&self) -> bool {
+        self.listener.is_some()
+    }
+
+    /// Whether it exports `lifecycle`.
+    #[must_use]
+    pub fn has_lifecycle(&self) -> bool {
+        self.lifecycle.is_some()
+    }
+
+    /// The first eight characters of its digest, which name a build in logs and dead letters.
+    #[must_use]
+    pub fn build(&self) -> Arc<str> {
+        self.digest.chars().take(8).collect::<String>().into()
+    }
+}
+
+/// Compares the types of exported functions with the contract's, without instantiating anything.
+struct Check<'a> {
+    engine: &'a SandboxEngine,
+    cx: &'a wasmtime::component::__internal::InstanceType<'a>,
+}
+
+type Mismatch = (String, String);
+
+impl Check<'_> {
+    fn listener(&self, instance: &InstanceTypes) -> Result<(), Mismatch> {
+        use message_listener::{Failure, Message, Reply};
+        self.function::<(Message<'_>,), (Result<Option<Reply>, Failure>,)>(instance, LISTENER, "receive")
+    }
+
+    fn lifecycle(&self, instance: &InstanceTypes) -> Result<(), Mismatch> {
+        self.function::<(), (Result<(), String>,)>(instance, LIFECYCLE, "activate")?;
+        self.function::<(), ()>(instance, LIFECYCLE, "deactivate")
+    }
+
+    fn function<P, R>(&self, instance: &InstanceTypes, interface: &str, name: &str) -> Result<(), Mismatch>
+    where
+        P: wasmtime::component::ComponentNamedList + wasmtime::component::Lower,
+        R: wasmtime::component::ComponentNamedList + wasmtime::component::Lift,
+    {
+        let mismatch = |reason: String| (format!("{interface}#{name}"), reason);
+        match instance.get_export(&self.engine.engine, name).map(|export| export.ty) {
+            Some(ComponentItem::ComponentFunc(function)) => {
+                function.typecheck::<P, R>(self.cx).map_err(|error| mismatch(format!("{error:#}")))
+            }
+            Some(_) => Err(mismatch("it is not a function".to_owned())),
+            None => Err(mismatch("it is missing".to_owned())),
+        }
+    }
+}
+
+/// Whether the host offers an interface of this name, in a version that fits.
+fn is_offered(import: &str) -> bool {
+    let (interface, version) = import.split_once('@').unwrap_or((import, ""));
+    let (package, _) = interface.split_once('/').unwrap_or((interface, ""));
+    match package {
+        "sandbus:bus" => version == "0.1.0" && OFFERED.contains(&interface),
+        "wasi:cli" | "wasi:clocks" | "wasi:io" | "wasi:random" | "wasi:filesystem" | "wasi:sockets" => {
+            version.starts_with("0.2.")
+        }
+        _ => false,
+    }
+}
+
+fn read(path: &Path, shown: &str, bytes_max: usize) -> Result<Vec<u8>, LoadError> {
+    use std::io::Read;
+    let failed = |source| LoadError::Read { path: shown.to_owned(), source };
+    let file = std::fs::File::open(path).map_err(failed)?;
+    let length = file.metadata().map_err(failed)?.len();
+    let too_large = |bytes| LoadError::TooLarge { path: shown.to_owned(), bytes, bytes_max };
+    if length > bytes_max as u64 {
+        return Err(too_large(length));
+    }
+    // The file may have grown since: never read more than one byte beyond the limit.
+    let mut bytes = Vec::new();
+    file.take(bytes_max as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() > bytes_max { Err(too_large(bytes.len() as u64)) } else { Ok(bytes) }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,134 @@
+//! Says what stopped a call: cause and text, from the engine's error, the denials that the limiter remembers and what the
+//! guest last wrote to standard error. It stops nothing itself.
+
+use sandbus_bus::{Cause, Fault};
+use wasmtime::{Trap, WasmBacktrace};
+use wasmtime_wasi::I32Exit;
+
+/// Names of frames that say nothing about the guest's own code.
+const MACHINERY: [&str; 16] = [
+    "core::",
+    "std::",
+    "alloc::",
+    "__rust",
+    "rust_",
+    "_start",
+    "abort",
+    "wit_bindgen",
+    "cabi_",
+    "wasi_",
+    "<alloc::",
+    "<core::",
+    "<std::",
+    "__wasi",
+    "__cabi",
+    "dlmalloc",
+];
+
+/// Frames of the guest's own code that a text names.
+const FRAMES_NAMED: usize = 3;
+
+/// What is known besides the error.
+pub(super) struct Circumstances<'a> {
+    /// Whether memory was denied to the guest in this call.
+    pub(super) memory_denied: bool,
+    pub(super) memory_bytes_max: usize,
+    pub(super) fuel: u64,
+    /// The last of standard error.
+    pub(super) stderr: &'a str,
+}
+
+/// Classifies the engine's error.
+pub(super) fn classify(error: &wasmtime::Error, circumstances: &Circumstances<'_>) -> Fault {
+    let trap = error.downcast_ref::<Trap>();
+    if trap == Some(&Trap::OutOfFuel) {
+        return Fault::new(
+            Cause::OutOfFuel,
+            format!("used all of its {} fuel{}", circumstances.fuel, frames(error)),
+        );
+    }
+    if circumstances.memory_denied {
+        let allowed = circumstances.memory_bytes_max;
+        let text = format!("asked for more than its {allowed} bytes of memory and stopped{}", frames(error));
+        return Fault::new(Cause::Memory, text);
+    }
+    let what = match (error.downcast_ref::<I32Exit>(), trap) {
+        (Some(exit), _) => format!("called exit with code {}", exit.0),
+        (None, Some(Trap::UnreachableCodeReached)) => panicked(circumstances.stderr),
+        (None, Some(trap)) => trap.to_string(),
+        // Errors of the host's own functions, such as the limit of what the host allocates, are no `Trap`.
+        (None, None) => error.root_cause().to_string(),
+    };
+    Fault::new(Cause::Trap, format!("{what}{}", frames(error)))
+}
+
+/// A Rust panic ends in `unreachable`; its text is on standard error only.
+fn panicked(stderr: &str) -> String {
+    match stderr.find("panicked at") {
+        Some(at) => stderr
+            .get(at..)
+            .unwrap_or(stderr)
+            .replace("\nnote: run with `RUST_BACKTRACE=1` environment variable to display a backtrace", "")
+            .replace(":\n", ": "),
+        None if stderr.is_empty() => "unreachable code reached".to_owned(),
+        None => format!("unreachable code reached; last on standard error: {stderr}"),
+    }
+}
+
+/// The guest's own functions on the stack, the innermost first.
+fn frames(error: &wasmtime::Error) -> String {
+    let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return String::new() };
+    let names: Vec<String> = backtrace
+        .frames()
+        .iter()
+        .filter_map(|frame| frame.func_name())
+        .map(readable)
+        .filter(|name| !MACHINERY.iter().any(|machinery| name.starts_with(machinery)))
+        .take(FRAMES_NAMED)
+        .collect();
+    if names.is_empty() { String::new() } else { format!(" (in {})", names.join(", called by ")) }
+}
+
+/// A function name without the hash that the compiler put behind it.
+fn readable(name: &str) -> String {
+    let name = match name.rsplit_once("::h") {
+        Some((path, hash)) if hash.len() == 16 && hash.chars().all(|c| c.is_ascii_hexdigit()) => path,
+        _ => name,
+    };
+    name.chars().take(200).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NONE: Circumstances<'static> =
+        Circumstances { memory_denied: false, memory_bytes_max: 64, fuel: 100, stderr: "" };
+
+    #[test]
+    fn the_cause_is_told_from_trap_denial_and_exit() {
+        let out_of_fuel = classify(&Trap::OutOfFuel.into(), &NONE);
+        assert_eq!(
+            (out_of_fuel.cause, out_of_fuel.text.as_str()),
+            (Cause::OutOfFuel, "used all of its 100 fuel")
+        );
+        let denied = Circumstances { memory_denied: true, ..NONE };
+        assert_eq!(classify(&Trap::UnreachableCodeReached.into(), &denied).cause, Cause::Memory);
+        assert_eq!(classify(&Trap::OutOfFuel.into(), &denied).cause, Cause::OutOfFuel);
+        let exit = classify(&wasmtime::Error::from(I32Exit(1)), &NONE);
+        assert_eq!((exit.cause, exit.text.as_str()), (Cause::Trap, "called exit with code 1"));
+    }
+
+    #[test]
+    fn a_panic_keeps_its_text_and_place() {
+        let stderr = "thread 'main' panicked at src/lib.rs:4:2:\nindex out of bounds\nnote: run with `RUST_BACKTRACE=1` environment variable to display a backtrace";
+        let fault = classify(&Trap::UnreachableCodeReached.into(), &Circumstances { stderr, ..NONE });
+        assert_eq!(fault.text.as_str(), "panicked at src/lib.rs:4:2: index out of bounds");
+    }
+
+    #[test]
+    fn names_lose_their_hash() {
+        assert_eq!(readable("shop::order_total::h0123456789abcdef"), "shop::order_total");
+        assert_eq!(readable("shop::hello"), "shop::hello");
+    }
+}

@@ -1,0 +1,145 @@
+//! One live instance: a store, what was made in it, and its slot. It receives one message at a time; after a fault it is
+//! not there any more.
+
+use sandbus_bus::{
+    Answer, BoxFuture, Cause, Delivery, Ended, Fault, ListenerInstance, Origin, Outcome, Usage, until,
+};
+use wasmtime::Store;
+
+use super::admission::Admitted;
+use super::fault::{Circumstances, classify};
+use crate::host::bindings::exports::sandbus::bus::{lifecycle, message_listener};
+use crate::host::{HostState, Phase, Receiving, reply, wire_message};
+
+/// An instance of a guest.
+pub(super) struct GuestInstance {
+    pub(super) store: Store<HostState>,
+    pub(super) listener: Option<message_listener::Guest>,
+    pub(super) lifecycle: Option<lifecycle::Guest>,
+    /// Given back when the store is gone.
+    pub(super) _slot: Admitted,
+}
+
+/// Which of the two functions of `lifecycle`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    Activate,
+    Deactivate,
+}
+
+impl ListenerInstance for GuestInstance {
+    fn receive<'a>(self: Box<Self>, delivery: &'a Delivery) -> BoxFuture<'a, Ended> {
+        Box::pin(self.run(delivery))
+    }
+}
+
+impl GuestInstance {
+    async fn run(mut self: Box<Self>, delivery: &Delivery) -> Ended {
+        let Some(listener) = self.listener.take() else {
+            return Ended::spent(Outcome::faulted(
+                Cause::Instantiate,
+                "the guest exports no `message-listener`",
+            ));
+        };
+        let limits = &self.store.data().facts.limits;
+        let (fuel, memory_bytes_max) = (limits.fuel, limits.memory_bytes_max);
+        if let Err(error) = self.store.set_fuel(fuel) {
+            return Ended::spent(Outcome::faulted(Cause::Instantiate, error.to_string()));
+        }
+        let receiving = Receiving { delivery: delivery.clone(), values: None, response: None };
+        self.store.data_mut().begin(Phase::Receiving(Box::new(receiving)));
+        let call = listener.call_receive(&mut self.store, wire_message(delivery));
+        let called = until(delivery.deadline(), call).await;
+        let usage = self.usage(fuel);
+        let stderr = self.store.data().output.end();
+        let phase = self.store.data_mut().end();
+        let outcome = match called {
+            Ok(Ok(answer)) => {
+                self.listener = Some(listener);
+                return Ended { outcome: answered(answer, phase), usage, instance: Some(self) };
+            }
+            Ok(Err(error)) => {
+                let memory_denied = self.store.data().limiter.denied;
+                Outcome::Faulted(classify(
+                    &error,
+                    &Circumstances { memory_denied, memory_bytes_max, fuel, stderr: &stderr },
+                ))
+            }
+            Err(_) => Outcome::faulted(Cause::Deadline, delivery.deadline_text()),
+        };
+        Ended { usage: after_fault(usage, &outcome), ..Ended::spent(outcome) }
+    }
+
+    fn usage(&self, fuel: u64) -> Usage {
+        let left = self.store.get_fuel().unwrap_or(0);
+        Usage {
+            fuel: Some(fuel.saturating_sub(left)),
+            memory_bytes: Some(self.store.data().limiter.memory_bytes() as u64),
+        }
+    }
+
+    /// Runs `activate` or `deactivate`. The instance may be used again unless it faulted.
+    pub(super) async fn step(&mut self, step: Step, origin: Origin) -> Result<Result<(), String>, Fault> {
+        let Some(lifecycle) = &self.lifecycle else { return Ok(Ok(())) };
+        let limits = &self.store.data().facts.limits;
+        let (fuel, deadline, memory_bytes_max) = (
+            limits.activate_fuel,
+            sandbus_bus::Instant::now() + limits.activate_deadline,
+            limits.memory_bytes_max,
+        );
+        let refused = |error: wasmtime::Error| Fault::new(Cause::Instantiate, error.to_string());
+        self.store.set_fuel(fuel).map_err(refused)?;
+        self.store.data_mut().begin(Phase::Lifecycle(origin.with_deadline(deadline)));
+        let called = match step {
+            Step::Activate => until(deadline, lifecycle.call_activate(&mut self.store)).await,
+            Step::Deactivate => {
+                let call = lifecycle.call_deactivate(&mut self.store);
+                until(deadline, call).await.map(|called| called.map(Ok))
+            }
+        };
+        let stderr = self.store.data().output.end();
+        self.store.data_mut().end();
+        let memory_denied = self.store.data().limiter.denied;
+        match called {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(classify(
+                &error,
+                &Circumstances { memory_denied, memory_bytes_max, fuel, stderr: &stderr },
+            )),
+            Err(_) => {
+                let allowed = self.store.data().facts.limits.activate_deadline;
+                Err(Fault::new(Cause::Deadline, format!("deadline of {} ms passed", allowed.as_millis())))
+            }
+        }
+    }
+}
+
+/// Fuel that was used before a trap is not charged exactly; only an empty tank is a certain number.
+fn after_fault(usage: Usage, outcome: &Outcome) -> Usage {
+    match outcome {
+        Outcome::Faulted(fault) if fault.cause == Cause::OutOfFuel => usage,
+        _ => Usage { fuel: usage.fuel.filter(|fuel| *fuel > 0), ..usage },
+    }
+}
+
+type Received = Result<Option<message_listener::Reply>, message_listener::Failure>;
+
+/// What `receive` returned, and what it changed meanwhile, as an outcome.
+fn answered(received: Received, phase: Phase) -> Outcome {
+    let (values, response) = match phase {
+        Phase::Receiving(receiving) => (receiving.values, receiving.response),
+        Phase::Idle | Phase::Lifecycle(_) => (None, None),
+    };
+    match received {
+        Ok(None) => Outcome::Done(Answer { reply: None, response, values }),
+        Ok(Some(answer)) => match reply(answer) {
+            Ok(reply) => Outcome::Done(Answer { reply: Some(reply), response, values }),
+            Err(error) => Outcome::faulted(Cause::Trap, format!("its reply breaks a rule: {error}")),
+        },
+        Err(message_listener::Failure::Refused(text)) => Outcome::refused(text),
+        Err(message_listener::Failure::Retry(advice)) => Outcome::Retry {
+            reason: sandbus_bus::ErrorText::new(&advice.reason),
+            after: advice.after_ms.map(|ms| std::time::Duration::from_millis(ms.into())),
+        },
+    }
+}

@@ -1,0 +1,188 @@
+//! What a guest and a platform are configured with, as checked values. It reads no file; `manifest` does.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::limits;
+use crate::pattern::Pattern;
+
+/// What one call of a guest, and one instance, may use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GuestLimits {
+    /// Fuel of one call of `receive`.
+    pub fuel: u64,
+    /// How long one call of `receive` may take, waiting included.
+    pub deadline: Duration,
+    /// Linear memory of one instance, all its memories together.
+    pub memory_bytes_max: usize,
+    /// Fuel of `activate` and of `deactivate`.
+    pub activate_fuel: u64,
+    /// How long `activate` and `deactivate` may take.
+    pub activate_deadline: Duration,
+    /// Tables of one instance.
+    pub tables_max: usize,
+    /// Elements of all its tables together.
+    pub table_elements_max: usize,
+    /// What the host allocates during one host call.
+    pub host_memory_bytes_max: usize,
+    /// Messages that one call may send.
+    pub sends_max: u32,
+    /// Bytes that one call may send.
+    pub send_bytes_max: usize,
+    /// Bytes of log lines that one call may write.
+    pub log_bytes_max: usize,
+    /// Live instances.
+    pub instances_max: usize,
+}
+
+impl Default for GuestLimits {
+    fn default() -> Self {
+        Self {
+            fuel: limits::FUEL,
+            deadline: limits::DEADLINE,
+            memory_bytes_max: limits::MEMORY_BYTES_MAX,
+            activate_fuel: limits::ACTIVATE_FUEL,
+            activate_deadline: limits::ACTIVATE_DEADLINE,
+            tables_max: limits::TABLES_MAX,
+            table_elements_max: limits::TABLE_ELEMENTS_MAX,
+            host_memory_bytes_max: limits::HOST_MEMORY_BYTES_MAX,
+            sends_max: limits::SENDS_MAX,
+            send_bytes_max: limits::SEND_BYTES_MAX,
+            log_bytes_max: limits::LOG_BYTES_MAX,
+            instances_max: limits::INSTANCES_MAX,
+        }
+    }
+}
+
+/// What a guest may do besides receiving. The default is nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Grants {
+    /// Destinations that it may send to: names or patterns.
+    pub send: Vec<Pattern>,
+    /// Destinations that it may listen to while it runs: names or patterns.
+    pub listen: Vec<Pattern>,
+    /// Prefixes of the names of destinations that it may make and remove.
+    pub create: Vec<String>,
+}
+
+/// How a guest's `.wasm` is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuildCommand {
+    /// A shell command line.
+    pub command: String,
+    /// Where it runs.
+    pub workdir: PathBuf,
+}
+
+/// Everything that one guest is configured with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GuestSettings {
+    /// Its name: in statistics, logs and dead letters, and as sender of what it sends.
+    pub name: String,
+    /// Its component's file.
+    pub path: PathBuf,
+    /// The destinations that it listens to, in order.
+    pub listens_to: Vec<String>,
+    /// What it may do besides.
+    pub grants: Grants,
+    /// What its calls and instances may use.
+    pub limits: GuestLimits,
+    /// Its environment variables.
+    pub env: BTreeMap<String, String>,
+    /// How its file is made, where that is known.
+    pub build: Option<BuildCommand>,
+    /// Whether it is loaded at all.
+    pub enabled: bool,
+}
+
+impl GuestSettings {
+    /// A guest of this name and file, with every default.
+    #[must_use]
+    pub fn new(name: impl Into<String>, path: impl Into<PathBuf>) -> Self {
+        Self {
+            name: name.into(),
+            path: path.into(),
+            listens_to: Vec::new(),
+            grants: Grants::default(),
+            limits: GuestLimits::default(),
+            env: BTreeMap::new(),
+            build: None,
+            enabled: true,
+        }
+    }
+}
+
+/// What all guests of a platform share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuntimeSettings {
+    /// Where the platform keeps its own files.
+    pub state_dir: PathBuf,
+    /// How long running calls may finish at the end.
+    pub shutdown_grace: Duration,
+    /// Messages that cause messages: the last hop that is allowed.
+    pub hops_max: u32,
+    /// Synchronous senders that may wait at once.
+    pub waiting_requests_max: usize,
+    /// Linear memory of all guests together.
+    pub total_memory_bytes_max: usize,
+    /// Live instances of all guests.
+    pub total_instances_max: usize,
+    /// Bytes of a component's file.
+    pub component_bytes_max: usize,
+    /// WebAssembly stack of a call.
+    pub stack_bytes_max: usize,
+    /// How instances get their memory.
+    pub allocator: Allocator,
+    /// Where compiled components are kept.
+    pub compile_cache: CompileCache,
+    /// What happens when a guest cannot be loaded at the start.
+    pub on_startup_error: OnStartupError,
+}
+
+impl Default for RuntimeSettings {
+    fn default() -> Self {
+        Self {
+            state_dir: PathBuf::from(".sandbus"),
+            shutdown_grace: limits::SHUTDOWN_GRACE,
+            hops_max: sandbus_bus::limits::HOPS_MAX,
+            waiting_requests_max: sandbus_bus::limits::WAITING_REQUESTS_MAX,
+            total_memory_bytes_max: limits::TOTAL_MEMORY_BYTES_MAX,
+            total_instances_max: limits::TOTAL_INSTANCES_MAX,
+            component_bytes_max: limits::COMPONENT_BYTES_MAX,
+            stack_bytes_max: limits::STACK_BYTES_MAX,
+            allocator: Allocator::Pooling,
+            compile_cache: CompileCache::Auto,
+            on_startup_error: OnStartupError::Fail,
+        }
+    }
+}
+
+/// How instances get their memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Allocator {
+    /// From slots that are made ready once: a fresh instance in microseconds.
+    Pooling,
+    /// From the operating system, each time.
+    OnDemand,
+}
+
+/// Where compiled components are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CompileCache {
+    /// In the state directory.
+    Auto,
+    /// Nowhere.
+    Off,
+    /// In this directory.
+    Path(PathBuf),
+}
+
+/// What happens when a guest cannot be loaded at the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnStartupError {
+    /// Nothing starts.
+    Fail,
+    /// The others start.
+    Continue,
+}

@@ -1,0 +1,18 @@
+//! Replies the payload and the content type, and nothing else: one copy in, one copy out.
+
+use sandbus_guest::{Listener, Message, Outcome, Reply};
+
+#[derive(Default)]
+struct Echo;
+
+impl Listener for Echo {
+    fn receive(&mut self, message: &Message) -> Outcome {
+        let reply = Reply::bytes(message.payload());
+        Ok(Some(match message.content_type() {
+            Some(content_type) => reply.with_content_type(content_type),
+            None => reply,
+        }))
+    }
+}
+
+sandbus_guest::listener!(Echo);

@@ -1,0 +1,147 @@
+//! Too much of something: memory, handles, random bytes, log lines, values.
+
+use std::hint::black_box;
+
+use sandbus_guest::{Message, Outcome, Outgoing};
+
+use crate::words::{first_word, number, reply, reply_sent};
+
+// The standard library has no words for these, so they are imported here by hand: whole interfaces, as published.
+mod wasi {
+    #![allow(unsafe_code, reason = "generated")]
+    wit_bindgen::generate!({
+        inline: "
+            package sandbus-tests:zoo;
+            world imports {
+                import wasi:random/random@0.2.6;
+                import wasi:clocks/monotonic-clock@0.2.6;
+            }
+            package wasi:random@0.2.6 {
+                interface random {
+                    get-random-bytes: func(len: u64) -> list<u8>;
+                    get-random-u64: func() -> u64;
+                }
+            }
+            package wasi:io@0.2.6 {
+                interface poll {
+                    resource pollable {
+                        ready: func() -> bool;
+                        block: func();
+                    }
+                    poll: func(in: list<borrow<pollable>>) -> list<u32>;
+                }
+            }
+            package wasi:clocks@0.2.6 {
+                interface monotonic-clock {
+                    use wasi:io/poll@0.2.6.{pollable};
+                    type instant = u64;
+                    type duration = u64;
+                    now: func() -> instant;
+                    resolution: func() -> duration;
+                    subscribe-instant: func(when: instant) -> pollable;
+                    subscribe-duration: func(when: duration) -> pollable;
+                }
+            }
+        ",
+        generate_all,
+    });
+}
+
+const MEBIBYTE: usize = 1024 * 1024;
+const MEBIBYTES_MAX: usize = 4096;
+
+/// Allocates until it is refused, gives it all back and replies how many bytes it had.
+pub(crate) fn grow() -> Outcome {
+    let mut held: Vec<Vec<u8>> = Vec::with_capacity(MEBIBYTES_MAX);
+    for _ in 0..MEBIBYTES_MAX {
+        let mut block = Vec::new();
+        if block.try_reserve_exact(MEBIBYTE).is_err() {
+            break;
+        }
+        held.push(black_box(block));
+    }
+    reply(held.len() * MEBIBYTE)
+}
+
+/// Allocates until Rust gives up, which is a trap after a growth that was denied.
+#[inline(never)]
+pub(crate) fn grow_until_it_dies() -> Outcome {
+    let mut held = Vec::new();
+    loop {
+        held.push(black_box(vec![1_u8; MEBIBYTE]));
+    }
+}
+
+/// `memory.fill` of 40 MiB, without end: few instructions, much work.
+#[inline(never)]
+pub(crate) fn fill_for_ever() -> Outcome {
+    let mut block = vec![0_u8; 40 * MEBIBYTE];
+    let mut byte = 0_u8;
+    loop {
+        byte = byte.wrapping_add(1);
+        block.fill(byte);
+        black_box(&mut block);
+    }
+}
+
+/// Makes handles and never drops them; replies how many.
+pub(crate) fn leak_handles(count: u64) -> Outcome {
+    for _ in 0..count {
+        std::mem::forget(wasi::wasi::clocks::monotonic_clock::subscribe_duration(u64::MAX));
+    }
+    reply(count)
+}
+
+/// Asks for so many random bytes; replies how many came.
+pub(crate) fn random(bytes: u64) -> Outcome {
+    reply(wasi::wasi::random::random::get_random_bytes(bytes).len())
+}
+
+#[inline(never)]
+pub(crate) fn spam_clock() -> Outcome {
+    loop {
+        black_box(wasi::wasi::clocks::monotonic_clock::now());
+    }
+}
+
+#[inline(never)]
+pub(crate) fn spam_log() -> Outcome {
+    loop {
+        println!();
+    }
+}
+
+/// Puts so many values; replies how many were taken and why the first other one was not.
+pub(crate) fn put_many(count: usize, message: &Message) -> Outcome {
+    for number in 0..count {
+        if let Err(error) = message.put_value(&format!("k{number}"), 1) {
+            return reply(format!("{number} put, then {error}"));
+        }
+    }
+    reply(format!("{count} put"))
+}
+
+pub(crate) fn put_long_key(bytes: usize, message: &Message) -> Outcome {
+    reply_put(message.put_value(&"k".repeat(bytes), 1))
+}
+
+pub(crate) fn put_big(bytes: usize, message: &Message) -> Outcome {
+    reply_put(message.put_value("big", vec![b'x'; bytes]))
+}
+
+/// `send-values-many DEST N`: one message with so many values, all empty.
+pub(crate) fn send_many_values(rest: &str) -> Outcome {
+    let (destination, count) = first_word(rest);
+    let mut message = Outgoing::text("many values");
+    for number in 0..number::<u32>(count)? {
+        message = message.with_value(number.to_string(), "");
+    }
+    reply_sent(message.send(destination))
+}
+
+fn reply_put(result: Result<(), sandbus_guest::ChangeError>) -> Outcome {
+    match result {
+        Ok(()) => reply("put"),
+        Err(error) => reply(format!("error {error}")),
+    }
+}

@@ -1,0 +1,36 @@
+//! Calls that take time: waiting in the host, or computing.
+
+use std::time::{Duration, Instant};
+
+use sandbus_guest::{Message, Outcome};
+
+use crate::words::reply;
+
+pub(crate) fn sleep(milliseconds: u64) -> Outcome {
+    std::thread::sleep(Duration::from_millis(milliseconds));
+    reply("slept")
+}
+
+/// Sleeps in the first attempt only.
+pub(crate) fn sleep_once(milliseconds: u64, message: &Message) -> Outcome {
+    if message.context().attempt == 1 { sleep(milliseconds) } else { reply("awake") }
+}
+
+/// Computes for so long.
+pub(crate) fn spin(milliseconds: u64) -> Outcome {
+    let end = Instant::now() + Duration::from_millis(milliseconds);
+    while Instant::now() < end {}
+    reply("spun")
+}
+
+/// Sleeps of 1 ns, without end: almost no fuel, and never idle.
+#[inline(never)]
+pub(crate) fn sleep_without_end() -> Outcome {
+    loop {
+        std::thread::sleep(Duration::from_nanos(1));
+    }
+}
+
+pub(crate) fn time_left(message: &Message) -> Outcome {
+    reply(message.time_left().as_millis())
+}
