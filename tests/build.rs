@@ -1,6 +1,8 @@
 //! Builds the sample guests and the test guests, so that plain `cargo test` works. Each workspace of guests has a target
 //! directory of its own: a nested cargo on the one in use would wait for ever.
 
+#![allow(clippy::expect_used, reason = "a build script that cannot go on says why and ends")]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

@@ -2,9 +2,12 @@
 
 pub mod limits;
 
+pub mod cli;
 pub mod codec;
+pub mod diagnostic;
 pub mod harness;
 mod host;
+pub mod manifest;
 mod pattern;
 mod platform;
 mod sandbox;
@@ -16,6 +19,8 @@ pub use sandbus_bus as bus;
 
 pub use pattern::{Pattern, PatternError};
 pub use platform::{BuildError, Ended, Platform, PlatformConfig, StartError, build};
+#[doc(hidden)]
+pub use sandbox::engine_config;
 pub use sandbox::{EngineError, Guest, LifecycleError, LoadError, Loaded, PrescanError, SandboxEngine};
 pub use settings::{
     Allocator, BuildCommand, CompileCache, Grants, GuestLimits, GuestSettings, OnStartupError,

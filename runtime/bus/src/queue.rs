@@ -64,7 +64,7 @@ impl Targets {
                     return false;
                 }
                 let rest = set.iter().filter(|known| !Arc::ptr_eq(known, slot));
-                *self = Targets::Some(rest.map(|slot| Target::first(slot)).collect());
+                *self = Targets::Some(rest.map(Target::first).collect());
                 true
             }
             Targets::Some(targets) => {

@@ -135,7 +135,9 @@ pub enum ValuesError {
 /// # Ok::<(), sandbus_bus::ValuesError>(())
 /// ```
 #[derive(Clone, Default, PartialEq)]
-pub struct Values(Option<Arc<Vec<(Arc<str>, Value)>>>);
+pub struct Values(Option<Arc<Entries>>);
+
+type Entries = Vec<(Arc<str>, Value)>;
 
 impl Values {
     /// Puts `value` under `key`; a value that was there before keeps its place in the order.

@@ -24,7 +24,10 @@ pub(crate) async fn work(destination: Arc<Destination>, number: u32) {
 
 /// The instances that one worker owns. A serial destination has few listeners, so that a list is the quickest map.
 #[derive(Default)]
-pub(crate) struct Instances(Vec<(Arc<Slot>, Option<Box<dyn ListenerInstance>>)>);
+pub(crate) struct Instances(Vec<(Arc<Slot>, Idle)>);
+
+/// An instance that no call uses; none while one does, or when the last one is spent.
+type Idle = Option<Box<dyn ListenerInstance>>;
 
 impl Instances {
     /// Takes the instance of `slot` out, if there is one that can be used.

@@ -6,7 +6,7 @@ use wasmtime::{Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 /// Names of frames that say nothing about the guest's own code.
-const MACHINERY: [&str; 16] = [
+const MACHINERY: [&str; 17] = [
     "core::",
     "std::",
     "alloc::",
@@ -23,6 +23,7 @@ const MACHINERY: [&str; 16] = [
     "__wasi",
     "__cabi",
     "dlmalloc",
+    "sandbus:",
 ];
 
 /// Frames of the guest's own code that a text names.
@@ -89,13 +90,9 @@ fn frames(error: &wasmtime::Error) -> String {
     if names.is_empty() { String::new() } else { format!(" (in {})", names.join(", called by ")) }
 }
 
-/// A function name without the hash that the compiler put behind it.
+/// A function name as its author wrote it, without the hash that the compiler put behind it.
 fn readable(name: &str) -> String {
-    let name = match name.rsplit_once("::h") {
-        Some((path, hash)) if hash.len() == 16 && hash.chars().all(|c| c.is_ascii_hexdigit()) => path,
-        _ => name,
-    };
-    name.chars().take(200).collect()
+    format!("{:#}", rustc_demangle::demangle(name)).chars().take(200).collect()
 }
 
 #[cfg(test)]
@@ -128,7 +125,7 @@ mod tests {
 
     #[test]
     fn names_lose_their_hash() {
-        assert_eq!(readable("shop::order_total::h0123456789abcdef"), "shop::order_total");
+        assert_eq!(readable("_ZN4shop11order_total17hbb11407c3b816d90E"), "shop::order_total");
         assert_eq!(readable("shop::hello"), "shop::hello");
     }
 }

@@ -17,6 +17,9 @@ pub enum PrescanError {
     /// Machine code that somebody else compiled.
     #[error("it is precompiled machine code, which is never trusted; give the component itself")]
     Precompiled,
+    /// Something else.
+    #[error("it is not WebAssembly")]
+    NotWebAssembly,
     /// A module.
     #[error("it is a core module, not a component")]
     CoreModule,
@@ -48,8 +51,11 @@ pub(crate) fn prescan(bytes: &[u8]) -> Result<(), PrescanError> {
     if !bytes.starts_with(b"\0asm") {
         let text = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
         let looks_like_text = matches!(text, Some(b'(')) || bytes.starts_with(b";;");
-        let damaged = PrescanError::Damaged("it does not begin as WebAssembly does".to_owned());
-        return Err(if looks_like_text { PrescanError::Text } else { damaged });
+        return Err(match (looks_like_text, b"\0asm".starts_with(bytes)) {
+            (true, _) => PrescanError::Text,
+            (false, true) => PrescanError::Damaged("it ends within its first four bytes".to_owned()),
+            (false, false) => PrescanError::NotWebAssembly,
+        });
     }
     let mut functions = 0usize;
     let mut parts = 0usize;
@@ -90,7 +96,7 @@ mod tests {
         assert_eq!(prescan(b"  (module)"), Err(PrescanError::Text));
         assert_eq!(prescan(b"\x7fELF\x02"), Err(PrescanError::Precompiled));
         assert_eq!(prescan(MODULE), Err(PrescanError::CoreModule));
-        assert!(matches!(prescan(b"#!/bin/sh\n"), Err(PrescanError::Damaged(_))));
+        assert_eq!(prescan(b"#!/bin/sh\n"), Err(PrescanError::NotWebAssembly));
         assert!(matches!(prescan(&COMPONENT[..6]), Err(PrescanError::Damaged(_))));
         assert_eq!(prescan(COMPONENT), Ok(()));
     }

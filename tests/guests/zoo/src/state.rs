@@ -21,8 +21,8 @@ impl State {
 
     /// Keeps so many bytes for good; replies how many it has.
     pub(crate) fn hold_memory(&mut self, bytes: usize) -> Outcome {
-        self.held.push(vec![1; bytes]);
-        reply(self.held.iter().map(Vec::len).sum::<usize>())
+        self.held.push(Vec::with_capacity(bytes));
+        reply(self.held.iter().map(Vec::capacity).sum::<usize>())
     }
 
     /// Keeps where this message is to be answered, and does not answer.

@@ -1,0 +1,130 @@
+//! What a run says at its end: figures of destinations and guests, and the dead letters by reason. It counts nothing itself.
+
+use std::collections::BTreeMap;
+
+use sandbus_bus::{Bus, DeadLetter, DestinationStatistics};
+use serde_json::{Value as Json, json};
+
+use super::problems::failure_code;
+use sandbus_bus::DeadLetterReason;
+
+/// The figures at the end of a run.
+pub(super) struct Summary {
+    statistics: Vec<DestinationStatistics>,
+    letters: Vec<DeadLetter>,
+    /// Messages that wait for something that will not come by itself.
+    pub(super) waiting: u64,
+    guests: Vec<String>,
+}
+
+impl Summary {
+    pub(super) fn new(bus: &Bus, guests: Vec<String>) -> Self {
+        let statistics = bus.all_statistics();
+        let letters = statistics.iter().flat_map(|each| bus.dead_letters(&each.name)).collect();
+        let waiting = statistics.iter().map(|each| each.pending as u64).sum();
+        Self { statistics, letters, waiting, guests }
+    }
+
+    fn sum(&self, of: impl Fn(&DestinationStatistics) -> u64) -> u64 {
+        self.statistics.iter().map(of).sum()
+    }
+
+    /// Whether everything was dealt with.
+    pub(super) fn is_clean(&self) -> bool {
+        self.letters.is_empty() && self.waiting == 0
+    }
+
+    /// `2 accepted, 2 completed, 0 dead letters`, and below it what is not as it should be.
+    pub(super) fn text(&self) -> String {
+        let accepted = self.sum(|each| each.accepted);
+        let completed = self.sum(|each| each.completed);
+        let mut out =
+            format!("{accepted} accepted, {completed} completed, {} dead letters", self.letters.len());
+        let dropped = self.sum(|each| each.dropped.values().sum());
+        if dropped > 0 {
+            out.push_str(&format!(", {dropped} dropped"));
+        }
+        for (guest, line) in self.guest_lines() {
+            out.push_str(&format!("\n  guest {guest:<12} {line}"));
+        }
+        for ((destination, listener, reason, error), count) in self.letter_groups() {
+            out.push_str(&format!("\n  dead  {count} at {destination} for {listener}: {reason}: {error}"));
+        }
+        for each in self.statistics.iter().filter(|each| each.pending > 0) {
+            let why = if each.listeners.is_empty() { "no listener" } else { each.state };
+            out.push_str(&format!("\n  waits {} at {} ({why})", each.pending, each.name));
+        }
+        out
+    }
+
+    /// Calls of each guest over all destinations.
+    fn guest_lines(&self) -> Vec<(String, String)> {
+        let mut lines = Vec::new();
+        for guest in &self.guests {
+            let (mut calls, mut done) = (0, 0);
+            let mut failed: BTreeMap<&str, u64> = BTreeMap::new();
+            for listener in
+                self.statistics.iter().flat_map(|each| &each.listeners).filter(|each| each.name == *guest)
+            {
+                calls += listener.calls;
+                done += listener.done;
+                for (kind, count) in &listener.failed {
+                    *failed.entry(kind).or_default() += count;
+                }
+            }
+            let kinds: String = failed.iter().map(|(kind, count)| format!(", {count} {kind}")).collect();
+            lines.push((guest.clone(), format!("{calls} calls: {done} done{kinds}")));
+        }
+        lines
+    }
+
+    fn letter_groups(&self) -> BTreeMap<(String, String, String, String), u64> {
+        let mut groups = BTreeMap::new();
+        for letter in &self.letters {
+            let code = match letter.reason {
+                DeadLetterReason::Failed(kind) => format!("{} ({})", kind, failure_code(kind).as_str()),
+                ref other => other.to_string(),
+            };
+            let listener = letter.listener.as_deref().unwrap_or("nobody").to_owned();
+            let key =
+                (letter.message.destination().to_string(), listener, code, letter.last_error.to_string());
+            *groups.entry(key).or_default() += 1;
+        }
+        groups
+    }
+
+    pub(super) fn json(&self) -> Json {
+        json!({
+            "accepted": self.sum(|each| each.accepted),
+            "completed": self.sum(|each| each.completed),
+            "dead_letters": self.letters.len(),
+            "waiting": self.waiting,
+            "destinations": self.statistics.iter().map(destination_json).collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// The figures of one destination under the names of the interface.
+pub(super) fn destination_json(each: &DestinationStatistics) -> Json {
+    let listeners: Vec<Json> = each
+        .listeners
+        .iter()
+        .map(|listener| {
+            json!({
+                "name": listener.name, "calls": listener.calls, "done": listener.done, "failed": listener.failed,
+                "instances_made": listener.instances_made, "fuel_max": listener.fuel_max,
+                "memory_max_bytes": listener.memory_bytes_max,
+            })
+        })
+        .collect();
+    json!({
+        "name": each.name, "type": each.destination_type.name(), "state": each.state,
+        "pending_messages": each.pending, "pending_bytes": each.pending_bytes,
+        "oldest_waiting_ms": each.oldest_waiting.map(|age| age.as_secs_f64() * 1e3),
+        "workers_active": each.workers_active, "workers_current": each.workers_current,
+        "workers_largest": each.workers_largest, "workers_core": each.workers_core, "workers_max": each.workers_max,
+        "accepted": each.accepted, "delivered": each.delivered, "completed": each.completed,
+        "retried": each.retried, "failed": each.failed, "rejected": each.rejected, "dropped": each.dropped,
+        "dead_letters": each.dead_letters, "listeners": listeners,
+    })
+}

@@ -1,0 +1,145 @@
+//! Settings as text.
+
+use std::path::Path;
+
+use super::{flags, good};
+use crate::manifest::{Manifest, effective, to_toml};
+
+#[test]
+fn the_manifest_that_equals_the_flags_reads_back_as_the_same() {
+    let overrides = flags(
+        &["orders=parallel,workers=2..8,max-queue-size=1k", "a/b=synchronous,request-timeout=3s"],
+        &["validator=./v.wasm,listens-to=orders,grants.send=a/b,fuel=20M,memory=32MiB,env.DB_TOKEN=x1y2"],
+    );
+    let manifest = Manifest::from_overrides(&overrides).unwrap();
+    let wanted = "\
+sandbus = 1
+
+[app]
+name = \"adhoc\"
+
+[destinations.orders]
+type = \"parallel\"
+max-queue-size = 1_000
+workers = { max = 8 }
+
+[destinations.\"a/b\"]
+type = \"synchronous\"
+request-timeout = \"3s\"
+
+[guests.validator]
+source = { path = \"./v.wasm\" }
+listens-to = [\"orders\"]
+grants = { send = [\"a/b\"] }
+fuel = 20_000_000
+memory = \"32MiB\"
+env = { DB_TOKEN = { env = \"DB_TOKEN\" } }
+";
+    assert_eq!(to_toml(&manifest), wanted);
+}
+
+#[test]
+fn every_setting_survives_being_written_and_read() {
+    let manifest = good(EVERYTHING);
+    let text = to_toml(&manifest);
+    let again = Manifest::parse(&text, Path::new("x.toml"), Path::new(".")).unwrap();
+    assert!(again.same_settings(&manifest), "{text}");
+    assert_eq!(to_toml(&again), text);
+    for key in [
+        "state-dir",
+        "retry",
+        "dead-letter",
+        "limits",
+        "build",
+        "enabled = false",
+        "paused = true",
+        "description",
+    ] {
+        assert!(text.contains(key), "{key} in\n{text}");
+    }
+}
+
+const EVERYTHING: &str = r#"
+app.version = "1"
+app.authors = ["me \"x\""]
+[runtime]
+description = "d"
+state-dir = "s"
+shutdown-grace = "1500ms"
+max-hops = 2
+max-waiting-requests = 3
+total-memory = "2GiB"
+total-instances = 4
+max-component-size = "1MiB"
+stack = "65537B"
+allocator = "on-demand"
+compile-cache = "cache"
+on-startup-error = "continue"
+[destinations."p/1"]
+type = "parallel"
+description = "d"
+max-queue-size = "unlimited"
+max-queue-bytes = 1001
+max-message-size = "2MiB"
+workers = { core = 3, max = 9, keep-alive = "1h" }
+rejected-execution = "block"
+block-timeout = "9s"
+on-no-listener = "reject"
+request-timeout = "3s"
+retry = { max-attempts = 4, initial = "1ms", max = "1d", multiplier = 1.5, jitter = "none", on = ["memory"] }
+dead-letter = { max-size = 1, max-bytes = 2, max-age = "3s" }
+paused = true
+[destinations.s]
+type = "serial"
+on-failure = "skip"
+rejected-execution = "discard-oldest"
+[guests."a.b"]
+source = { path = "dir/a b.wasm" }
+description = "d"
+listens-to = ["s", "p/1"]
+grants = { send = ["p/*"], listen = ["s"], create = ["tmp/"] }
+fuel = "unlimited"
+deadline = "1s"
+memory = "1MiB"
+limits = { activate-fuel = 1, activate-deadline = "1s", tables = 2, table-elements = 3, host-memory = "1MiB", sends = 4, send-bytes = 5, log-bytes = 6 }
+instances-max = 7
+env = { A = "x", B = { env = "SANDBUS_TEST_UNSET", default = "y" } }
+build = { command = "make", workdir = "w", watch = ["x"] }
+enabled = false
+"#;
+
+#[test]
+fn each_value_in_force_is_listed_with_its_origin() {
+    let manifest = good(
+        "defaults.destination.max-queue-size = 7\n[destinations.\"a/b\"]\ntype = \"serial\"\npaused = true\n\
+         [guests.g]\nsource.path = \"g.wasm\"\nenv = { TOKEN = \"x1y2\", A = \"b\" }\n",
+    );
+    let lines: Vec<String> = effective(&manifest)
+        .iter()
+        .map(|value| format!("{} = {}  <- {}", value.key, value.value, value.origin))
+        .collect();
+    for wanted in [
+        "app.name = \"t\"  <- sandbus.toml:2",
+        "runtime.max-hops = 16  <- default",
+        "destinations.\"a/b\".type = \"serial\"  <- sandbus.toml:5",
+        "destinations.\"a/b\".max-queue-size = 7  <- defaults.destination (sandbus.toml:3)",
+        "destinations.\"a/b\".paused = true  <- sandbus.toml:6",
+        "destinations.\"a/b\".on-failure = \"block\"  <- default",
+        "guests.g.source.path = \"g.wasm\"  <- sandbus.toml:8",
+        "guests.g.fuel = 50_000_000  <- default",
+        "guests.g.env = { A = \"b\", TOKEN = { env = \"TOKEN\" } }  <- sandbus.toml:9",
+    ] {
+        assert!(lines.iter().any(|line| line == wanted), "{wanted} in\n{}", lines.join("\n"));
+    }
+    assert!(!lines.iter().any(|line| line.contains("x1y2")), "a secret is not shown");
+    assert_eq!(manifest.place_of_key("guests.g.env").unwrap().to_string(), "sandbus.toml:9");
+}
+
+#[test]
+fn the_origin_of_a_flag_is_the_command_line() {
+    let manifest = Manifest::from_overrides(&flags(&["o=serial,paused=true"], &[])).unwrap();
+    let list = effective(&manifest);
+    let origin = |key: &str| list.iter().find(|value| value.key == key).unwrap().origin.clone();
+    assert_eq!(origin("destinations.o.paused"), "--dest on the command line");
+    assert_eq!(origin("app.name"), "default");
+}
