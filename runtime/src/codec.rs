@@ -173,7 +173,7 @@ mod tests {
                 .unwrap()
                 .response_destination("t/answers".parse().unwrap())
                 .response_id("mine");
-            original.options = sandbus_bus::SendOptions::default();
+            original.options = None;
             bus.send("t/x", original.clone()).await.unwrap();
             let letter = bus.dead_letters("t/x").pop().unwrap();
             let written = dead_letter_to_json(&letter).to_string();

@@ -1,6 +1,20 @@
 //! Scenarios and faults over real guests, in one binary: the engine is linked once.
 
-#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test says what it expects")]
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test says what it expects")]
+#![allow(clippy::indexing_slicing, reason = "a test that indexes past the end has failed")]
+
+mod neighbourhood;
+mod support;
 
 mod examples;
-mod support;
+mod grants;
+mod hostile_memory;
+mod hostile_messages;
+mod hostile_time;
+mod instances;
+mod lifecycle;
+mod limits;
+mod loading;
+mod messages;
+mod outcomes;
+mod output;

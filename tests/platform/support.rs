@@ -1,11 +1,11 @@
-//! What the tests share: one engine, the built guests, and a bound on every wait.
+//! What the tests share: one engine, the built guests, a bound on every wait, and the end that every test comes to.
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use sandbus::bus::DestinationConfig;
+use sandbus::bus::{DeadLetter, DestinationConfig, DestinationStatistics, MessageId, Outgoing, RequestError};
 use sandbus::harness::{Harness, HarnessBuilder};
-use sandbus::{Allocator, CompileCache, GuestSettings, RuntimeSettings, SandboxEngine};
+use sandbus::{Allocator, CompileCache, Ended, GuestSettings, RuntimeSettings, SandboxEngine};
 
 /// The engine that all tests share; what it compiled stays on disk between runs.
 pub(crate) fn engine() -> SandboxEngine {
@@ -68,5 +68,76 @@ impl Granting for GuestSettings {
     fn may_send(mut self, patterns: &[&str]) -> Self {
         self.grants.send = patterns.iter().map(|pattern| pattern.parse().expect("a pattern")).collect();
         self
+    }
+}
+
+/// The zoo under this name, listening to these destinations.
+pub(crate) fn zoo(name: &str, listens_to: &[&str]) -> GuestSettings {
+    guest("zoo", name, listens_to)
+}
+
+/// The zoo as a listener that does this one thing, whatever it receives.
+pub(crate) fn zoo_that(command: &str, name: &str, listens_to: &[&str]) -> GuestSettings {
+    let mut settings = zoo(name, listens_to);
+    settings.env.insert("ZOO".to_owned(), command.to_owned());
+    settings
+}
+
+/// A plugin whose `activate` and `deactivate` do what these commands say.
+pub(crate) fn plugin(name: &str, activate: &str, deactivate: &str) -> GuestSettings {
+    let mut settings = guest("plugin_zoo", name, &[]);
+    settings.env.insert("ACTIVATE".to_owned(), activate.to_owned());
+    settings.env.insert("DEACTIVATE".to_owned(), deactivate.to_owned());
+    settings
+}
+
+/// What a test asks of a running harness.
+pub(crate) trait Asking {
+    /// Sends a text; it must be accepted.
+    async fn tell(&self, destination: &str, text: &str) -> MessageId;
+    /// Requests with a text; the reply as text.
+    async fn ask(&self, destination: &str, text: &str) -> Result<String, RequestError>;
+    /// The same for a request that must be answered.
+    async fn answer(&self, destination: &str, text: &str) -> String;
+    /// The one dead letter of a destination.
+    fn letter(&self, destination: &str) -> DeadLetter;
+    /// The figures of a destination that exists.
+    fn figures(&self, destination: &str) -> DestinationStatistics;
+    /// Comes to rest, shuts down and checks the accounting law at every destination.
+    async fn settled(self) -> Ended;
+}
+
+impl Asking for Harness {
+    async fn tell(&self, destination: &str, text: &str) -> MessageId {
+        self.send(destination, Outgoing::text(text)).await.expect("the message is accepted")
+    }
+
+    async fn ask(&self, destination: &str, text: &str) -> Result<String, RequestError> {
+        let reply = self.request(destination, Outgoing::text(text)).await?;
+        Ok(String::from_utf8_lossy(&reply.payload).into_owned())
+    }
+
+    async fn answer(&self, destination: &str, text: &str) -> String {
+        self.ask(destination, text).await.unwrap_or_else(|error| panic!("{destination} `{text}`: {error}"))
+    }
+
+    fn letter(&self, destination: &str) -> DeadLetter {
+        let mut letters = self.dead_letters(destination);
+        assert_eq!(letters.len(), 1, "dead letters of {destination}: {letters:?}");
+        letters.remove(0)
+    }
+
+    fn figures(&self, destination: &str) -> DestinationStatistics {
+        self.statistics(destination).unwrap_or_else(|| panic!("no destination {destination}"))
+    }
+
+    async fn settled(self) -> Ended {
+        self.idle().await.expect("the platform comes to rest");
+        let ended = self.end().await;
+        for each in &ended.statistics {
+            assert!(each.adds_up(), "the accounting law is broken: {each:?}");
+            assert_eq!((each.waiting, each.running), (0, 0), "left behind: {each:?}");
+        }
+        ended
     }
 }

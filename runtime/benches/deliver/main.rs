@@ -14,6 +14,10 @@ use std::time::Duration;
 
 use sandbus::{BuildCommand, GuestSettings};
 
+/// The allocator of the program, so that floor and deliver use what a user of it gets.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Bytes of the payload.
 const PAYLOAD_BYTES: usize = 64;
 /// Rounds; each measures floor and deliver once, so that a slow moment of the machine meets both.

@@ -15,9 +15,10 @@ use crate::error::DestinationError;
 use crate::limits;
 use crate::listener::MessageListener;
 use crate::name::{DEFAULT_RESPONSE, DestinationName};
+use crate::origin::Origin;
 use crate::request::Requests;
 use crate::statistics::DestinationStatistics;
-use crate::sync::{Instant, Mutex, Wakers};
+use crate::sync::{Instant, Mutex, Wakers, after};
 
 /// The limits of a whole bus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +63,8 @@ pub(crate) struct Shared {
     changes: Mutex<Early>,
     pub(crate) requests: Requests,
     pub(crate) config: BusConfig,
+    /// The origin of what the host itself sends.
+    pub(crate) host: Origin,
     pub(crate) rest: Rest,
     runtime: Handle,
 }
@@ -86,8 +89,19 @@ impl Shared {
         self.runtime.spawn(task);
     }
 
+    pub(crate) fn destinations(&self) -> arc_swap::Guard<Arc<HashMap<DestinationName, Arc<Destination>>>> {
+        self.destinations.load()
+    }
+
     pub(crate) fn find(&self, name: &str) -> Option<Arc<Destination>> {
         self.destinations.load().get(name).cloned()
+    }
+}
+
+impl Drop for Shared {
+    /// The last clone of the bus is gone: nobody can send any more, and its workers end.
+    fn drop(&mut self) {
+        self.destinations.load().values().for_each(|destination| destination.abandon());
     }
 }
 
@@ -112,22 +126,22 @@ impl Bus {
             changes: Mutex::default(),
             requests: Requests::new(config.waiting_requests_max),
             config,
+            host: Origin::host(),
             rest: Rest::default(),
             runtime: Handle::current(),
         });
         let bus = Self { shared };
         if let Ok(name) = DestinationName::new(DEFAULT_RESPONSE) {
-            bus.insert(&name, DestinationConfig::built_in_synchronous(name.clone()));
+            let config = DestinationConfig::built_in_synchronous(name);
+            bus.publish(Destination::new(config, Arc::downgrade(&bus.shared)));
         }
         bus
     }
 
-    fn insert(&self, name: &DestinationName, config: DestinationConfig) -> Arc<Destination> {
-        let destination = Destination::new(config, Arc::downgrade(&self.shared));
+    fn publish(&self, destination: Arc<Destination>) {
         let mut table = HashMap::clone(&self.shared.destinations.load());
-        table.insert(name.clone(), Arc::clone(&destination));
+        table.insert(destination.name.clone(), destination);
         self.shared.destinations.store(Arc::new(table));
-        destination
     }
 
     /// Makes a destination and opens it. Listeners that registered for it before attach, in their order.
@@ -144,11 +158,12 @@ impl Bus {
         if table.len() >= limits::DESTINATIONS_MAX {
             return Err(DestinationError::TooManyDestinations(table.len()));
         }
-        let name = config.name.clone();
-        let destination = self.insert(&name, config);
-        for listener in early.listeners.remove(&name).unwrap_or_default() {
+        let destination = Destination::new(config, Arc::downgrade(&self.shared));
+        // Before anybody can send there: a policy without a listener would turn the first message away.
+        for listener in early.listeners.remove(&destination.name).unwrap_or_default() {
             destination.register(listener)?;
         }
+        self.publish(destination);
         Ok(())
     }
 
@@ -167,8 +182,11 @@ impl Bus {
         destination.close_now().await;
         let _changes = self.shared.changes.lock();
         let mut table = HashMap::clone(&self.shared.destinations.load());
-        table.remove(&destination.name);
-        self.shared.destinations.store(Arc::new(table));
+        // Somebody else may have removed it meanwhile, and made another one of its name.
+        if table.get(&destination.name).is_some_and(|found| Arc::ptr_eq(found, &destination)) {
+            table.remove(&destination.name);
+            self.shared.destinations.store(Arc::new(table));
+        }
         Ok(())
     }
 
@@ -230,7 +248,14 @@ impl Bus {
         if let Some(existing) = self.shared.find(destination) {
             return existing.register(listener);
         }
-        let waiting = early.listeners.entry(name).or_default();
+        let names = early.listeners.len();
+        if names >= limits::DESTINATIONS_MAX && !early.listeners.contains_key(&name) {
+            return Err(DestinationError::TooManyDestinations(names));
+        }
+        let waiting = early.listeners.entry(name.clone()).or_default();
+        if waiting.len() >= limits::LISTENERS_MAX {
+            return Err(DestinationError::TooManyListeners(name, waiting.len()));
+        }
         if waiting.iter().any(|known| known.name() == listener.name()) {
             return Ok(Registered::Already);
         }
@@ -307,7 +332,7 @@ impl Bus {
     /// # Cancel safety
     /// Not cancel safe: the destination stays draining.
     pub async fn close(&self, destination: &str, drain: Duration) -> Result<Closed, DestinationError> {
-        Ok(self.destination(destination)?.close(Instant::now() + drain).await)
+        Ok(self.destination(destination)?.close(after(Instant::now(), drain)).await)
     }
 
     /// Closes a destination at once: running calls are interrupted, what waits becomes dead letters.
@@ -363,7 +388,7 @@ impl Bus {
             if destination.counters.running.get() > 0 || destination.state().is_busy() {
                 return None;
             }
-            accepted += destination.counters.accepted.get();
+            accepted += destination.counters.door.accepted.get();
         }
         Some(accepted)
     }
@@ -373,11 +398,21 @@ impl Bus {
     /// # Cancel safety
     /// Not cancel safe: some destinations stay draining.
     pub async fn shutdown(&self, grace: Duration) -> ShutdownReport {
-        let deadline = Instant::now() + grace;
+        let deadline = after(Instant::now(), grace);
         let table = self.shared.destinations.load_full();
+        let (built_in, others): (Vec<_>, Vec<_>) =
+            table.values().cloned().partition(|each| each.name.is_reserved());
         let mut report = ShutdownReport::default();
+        // The built-in ones last: answers to requests that still run arrive there.
+        self.close_all(others, deadline, &mut report).await;
+        self.close_all(built_in, deadline, &mut report).await;
+        report.interrupted.sort();
+        report
+    }
+
+    async fn close_all(&self, all: Vec<Arc<Destination>>, deadline: Instant, report: &mut ShutdownReport) {
         let mut closing = tokio::task::JoinSet::new();
-        for destination in table.values().cloned() {
+        for destination in all {
             closing.spawn_on(
                 async move { (destination.name.clone(), destination.close(deadline).await) },
                 &self.shared.runtime,
@@ -390,7 +425,5 @@ impl Bus {
                 report.interrupted.push(name);
             }
         }
-        report.interrupted.sort();
-        report
     }
 }

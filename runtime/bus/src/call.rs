@@ -14,35 +14,55 @@ pub struct Elapsed;
 
 /// Runs `future` until `deadline`.
 ///
-/// The clock is looked at each time the future is polled, because a timer alone comes late when all workers are busy; the
-/// timer is armed when the future first waits, because most calls never do.
+/// The clock is looked at each time the future is polled again, because a timer alone comes late when all workers are busy;
+/// the timer is made when the future first waits, because most calls never do. The future comes pinned (`std::pin::pin!`),
+/// so that it is not moved once more.
 ///
 /// # Errors
-/// [`Elapsed`] when the deadline passes first; the future is then dropped.
+/// [`Elapsed`] when the deadline passes first; whoever pinned the future drops it.
 ///
 /// # Cancel safety
-/// Dropping it drops `future`.
-pub async fn until<F: Future>(deadline: Instant, future: F) -> Result<F::Output, Elapsed> {
-    let mut future = std::pin::pin!(future);
-    let mut timer = std::pin::pin!(None);
-    let mut polled = false;
-    std::future::poll_fn(move |cx| {
-        if polled && Instant::now() >= deadline {
+/// As `future`.
+///
+/// # Examples
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use sandbus_bus::{Elapsed, Instant, until};
+/// use std::{pin::pin, time::Duration};
+/// let soon = Instant::now() + Duration::from_millis(5);
+/// assert_eq!(until(soon, pin!(async { 7 })).await, Ok(7));
+/// assert_eq!(until(soon, pin!(std::future::pending::<()>())).await, Err(Elapsed));
+/// # }
+/// ```
+pub fn until<F: Future + Unpin>(deadline: Instant, future: F) -> Until<F> {
+    Until { future, deadline, timer: None, polled: false }
+}
+
+/// The future of [`until`].
+#[derive(Debug)]
+#[must_use = "futures do nothing unless they are awaited"]
+pub struct Until<F> {
+    future: F,
+    deadline: Instant,
+    timer: Option<Pin<Box<tokio::time::Sleep>>>,
+    polled: bool,
+}
+
+impl<F: Future + Unpin> Future for Until<F> {
+    type Output = Result<F::Output, Elapsed>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.polled && Instant::now() >= self.deadline {
             return Poll::Ready(Err(Elapsed));
         }
-        polled = true;
-        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+        self.polled = true;
+        if let Poll::Ready(output) = Pin::new(&mut self.future).poll(cx) {
             return Poll::Ready(Ok(output));
         }
-        if timer.is_none() {
-            timer.set(Some(sleep_until(deadline)));
-        }
-        match timer.as_mut().as_pin_mut().map(|timer| timer.poll(cx)) {
-            Some(Poll::Ready(())) => Poll::Ready(Err(Elapsed)),
-            _ => Poll::Pending,
-        }
-    })
-    .await
+        let deadline = self.deadline;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        timer.as_mut().poll(cx).map(|()| Err(Elapsed))
+    }
 }
 
 /// Ends the calls of a destination that is closed now.
@@ -75,11 +95,12 @@ pub(crate) enum Stopped {
     Panicked(String),
 }
 
-/// Runs `call` so that neither its panic nor its waiting can hold the task that runs it.
-pub(crate) async fn guarded<T>(
+/// Runs `call` so that neither its panic nor its waiting can hold the task that runs it. What makes the call belongs into
+/// it: it may panic, too.
+pub(crate) async fn guarded<F: Future>(
     interrupt: &Interrupt,
-    mut call: Pin<Box<dyn Future<Output = T> + Send + '_>>,
-) -> Result<T, Stopped> {
+    mut call: Pin<&mut F>,
+) -> Result<F::Output, Stopped> {
     let mut seat = None;
     std::future::poll_fn(move |cx: &mut Context<'_>| {
         if interrupt.is_raised() {
@@ -112,20 +133,21 @@ mod tests {
     async fn a_future_that_waits_ends_at_the_deadline_and_a_quick_one_does_not() {
         let deadline = Instant::now() + Duration::from_millis(20);
         assert_eq!(until(deadline, std::future::ready(7)).await, Ok(7));
-        assert_eq!(until(deadline, std::future::pending::<()>()).await, Err(Elapsed));
+        assert_eq!(until(deadline, std::pin::pin!(std::future::pending::<()>())).await, Err(Elapsed));
         assert!(Instant::now() >= deadline);
     }
 
     #[tokio::test]
     async fn a_panic_and_an_interrupt_end_the_call_and_nothing_else() {
         let interrupt = Interrupt::default();
-        let panicking = guarded::<()>(&interrupt, Box::pin(async { panic!("boom") })).await;
+        let panicking = guarded::<_>(&interrupt, std::pin::pin!(async { panic!("boom") })).await;
         assert!(matches!(panicking, Err(Stopped::Panicked(text)) if text.contains("boom")));
         let raise = async {
             tokio::task::yield_now().await;
             interrupt.raise();
         };
-        let (stopped, ()) = tokio::join!(guarded::<()>(&interrupt, Box::pin(std::future::pending())), raise);
+        let waiting = std::pin::pin!(std::future::pending::<()>());
+        let (stopped, ()) = tokio::join!(guarded(&interrupt, waiting), raise);
         assert!(matches!(stopped, Err(Stopped::Interrupted)));
     }
 }

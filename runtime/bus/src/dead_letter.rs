@@ -104,6 +104,11 @@ impl DeadLetters {
         let now = letter.since;
         self.bytes += letter.size_bytes();
         self.letters.push_back(letter);
+        self.prune(bounds, now)
+    }
+
+    /// Lets those leave that are too old or too many, and answers how many left.
+    pub(crate) fn prune(&mut self, bounds: &DeadLetterBounds, now: Instant) -> u64 {
         let mut left = 0;
         while self.oldest_must_leave(bounds, now) {
             let Some(oldest) = self.letters.pop_front() else { break };

@@ -17,7 +17,7 @@ use crate::value::Values;
 pub struct Delivery {
     pub(crate) message: Arc<Message>,
     pub(crate) values: Values,
-    pub(crate) response: Option<Reply>,
+    pub(crate) response: Option<Box<Reply>>,
     pub(crate) listener: Arc<str>,
     pub(crate) attempt: u32,
     pub(crate) worker: Option<u32>,
@@ -67,7 +67,7 @@ impl Delivery {
     /// What an earlier listener of a serial or synchronous destination set as response.
     #[must_use]
     pub fn response(&self) -> Option<&Reply> {
-        self.response.as_ref()
+        self.response.as_deref()
     }
 
     /// The listener that receives it.
@@ -118,6 +118,7 @@ impl Delivery {
             hop_count: context.hop_count.saturating_add(1),
             deadline: Some(self.deadline),
             waits: self.waits(),
+            waits_of_message: self.message.waits.clone(),
         }
     }
 

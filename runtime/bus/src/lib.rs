@@ -35,7 +35,7 @@ mod value;
 mod worker;
 
 pub use bus::{Bus, BusConfig, ShutdownReport};
-pub use call::{Elapsed, until};
+pub use call::{Elapsed, Until, until};
 pub use config::{
     ConfigError, DeadLetterBounds, DestinationConfig, DestinationType, OnFailure, OnNoListener,
     RejectedExecution, Workers,

@@ -62,6 +62,10 @@ pub const ERROR_TEXT_BYTES_MAX: usize = 1_024;
 pub const CALL_DEADLINE: Duration = Duration::from_secs(2);
 /// Instances that are kept for calls in the sender's own task, per listener.
 pub const BORROWED_INSTANCES_MAX: usize = 32;
+/// Entries that a worker takes at a time: so seldom does it come to the destination's lock under load.
+pub const CLAIM_ENTRIES_MAX: usize = 32;
+/// A worker takes more at a time while it finishes within this, so that what waits behind a slow call is soon free again.
+pub const CLAIM_TIME_MAX: Duration = Duration::from_millis(2);
 /// Destinations of one bus.
 pub const DESTINATIONS_MAX: usize = 100_000;
 /// Listeners of one destination: each is an entry of every message to a parallel one.

@@ -98,7 +98,7 @@ pub struct Outgoing {
     /// The id that answers carry; none: the id of this message, when there is a response destination.
     pub response_id: Option<Arc<str>>,
     /// What else the sender asks for.
-    pub options: SendOptions,
+    pub options: Option<Box<SendOptions>>,
 }
 
 impl Outgoing {
@@ -185,6 +185,8 @@ pub struct Message {
     pub(crate) accepted_at: Instant,
     /// The request that an answer to this message would end, while somebody waits for it.
     pub(crate) request: Option<Arc<Tracker>>,
+    /// Whether this is the request itself, which is no answer to itself.
+    pub(crate) asks: bool,
     /// The destinations whose listeners wait, at this moment, for this message to be answered.
     pub(crate) waits: Option<Arc<WaitChain>>,
     /// Its entries that wait in the queue; changed under the queue's lock only.
@@ -206,6 +208,7 @@ impl Message {
             context,
             accepted_at,
             request: None,
+            asks: false,
             waits: None,
             entries_waiting: AtomicUsize::new(0),
         }
@@ -263,10 +266,10 @@ impl Message {
         self.body.response_id.as_deref()
     }
 
-    /// What the sender asked for besides.
+    /// What the sender asked for besides; none where it asked for nothing.
     #[must_use]
-    pub fn options(&self) -> &SendOptions {
-        &self.body.options
+    pub fn options(&self) -> Option<&SendOptions> {
+        self.body.options.as_deref()
     }
 
     /// What the bus says about it.

@@ -38,6 +38,8 @@ pub struct Origin {
     /// When the sender's own call ends; what it waits for ends shortly before.
     pub(crate) deadline: Option<Instant>,
     pub(crate) waits: Option<Arc<WaitChain>>,
+    /// Those who wait for the message in hand, without the worker that handles it.
+    pub(crate) waits_of_message: Option<Arc<WaitChain>>,
 }
 
 impl Origin {
@@ -57,6 +59,7 @@ impl Origin {
             hop_count: 0,
             deadline: None,
             waits: None,
+            waits_of_message: None,
         }
     }
 

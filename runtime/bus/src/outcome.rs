@@ -46,7 +46,7 @@ pub struct Answer {
     /// What it returned.
     pub reply: Option<Reply>,
     /// What it set for a sender who waits in direct mode; a returned reply counts instead of it.
-    pub response: Option<Reply>,
+    pub response: Option<Box<Reply>>,
     /// The values after its changes; none when it changed nothing.
     pub values: Option<Values>,
 }

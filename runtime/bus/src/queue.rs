@@ -1,5 +1,8 @@
 //! What waits at a destination: bounded in entries and bytes, in the order in which it is taken. It runs nothing and
 //! knows no clock: who asks for the next entry says what time it is.
+//!
+//! A worker takes several entries at a time into a [`Claim`] of its own, so that it comes to the destination's lock seldom.
+//! What is claimed still waits: it counts as pending, and goes back when it must.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -8,7 +11,7 @@ use std::sync::Arc;
 use crate::message::Message;
 use crate::outcome::Reply;
 use crate::registration::{ListenerSet, Slot};
-use crate::sync::Instant;
+use crate::sync::{Instant, Mutex};
 use crate::value::Values;
 
 /// One delivery that is owed: the listener, the attempt that comes next, and when it may come.
@@ -49,28 +52,26 @@ impl Targets {
         }
     }
 
-    /// Takes what is owed to `slot` out of the targets; true when something was.
-    fn remove(&mut self, slot: &Arc<Slot>) -> bool {
+    /// Takes what is owed to `slot` out of the targets.
+    fn remove(&mut self, slot: &Arc<Slot>) -> Option<Target> {
         let is_it = |target: &Target| Arc::ptr_eq(&target.slot, slot);
         match self {
-            Targets::Held => false,
+            Targets::Held => None,
             Targets::One(target) if is_it(target) => {
+                let removed = target.clone();
                 *self = Targets::Some(Vec::new());
-                true
+                Some(removed)
             }
-            Targets::One(_) => false,
+            Targets::One(_) => None,
             Targets::All(set) => {
-                if !set.iter().any(|known| Arc::ptr_eq(known, slot)) {
-                    return false;
-                }
+                set.iter().find(|known| Arc::ptr_eq(known, slot))?;
                 let rest = set.iter().filter(|known| !Arc::ptr_eq(known, slot));
                 *self = Targets::Some(rest.map(Target::first).collect());
-                true
+                Some(Target::first(slot))
             }
             Targets::Some(targets) => {
-                let before = targets.len();
-                targets.retain(|target| !is_it(target));
-                targets.len() != before
+                let place = targets.iter().position(is_it)?;
+                Some(targets.remove(place))
             }
         }
     }
@@ -89,13 +90,59 @@ pub(crate) struct Entry {
     /// How many listeners the message had when they were fixed.
     pub(crate) listeners: usize,
     pub(crate) values: Values,
-    pub(crate) response: Option<Reply>,
+    pub(crate) response: Option<Box<Reply>>,
 }
 
 impl Entry {
     pub(crate) fn new(message: &Arc<Message>, targets: Targets, listeners: usize) -> Self {
         let values = message.values().clone();
         Self { message: Arc::clone(message), targets, listeners, values, response: None }
+    }
+}
+
+/// What was owed to a listener that was removed.
+pub(crate) struct Removed {
+    pub(crate) message: Arc<Message>,
+    pub(crate) target: Target,
+    /// How many listeners the message had when they were fixed.
+    pub(crate) listeners: usize,
+}
+
+/// Entries that one worker has taken to run next; they wait until it begins with them.
+#[derive(Default)]
+pub(crate) struct Claim(Mutex<Claimed>);
+
+#[derive(Default)]
+struct Claimed {
+    entries: VecDeque<Entry>,
+    left: Left,
+}
+
+/// What has left the queue through a claim since the queue's books were last put right.
+#[derive(Default, Clone, Copy)]
+pub(crate) struct Left {
+    entries: usize,
+    bytes: usize,
+    pairs: u64,
+}
+
+impl Claim {
+    /// Takes the next claimed entry; `begin` counts it as running before it counts as waiting no more.
+    pub(crate) fn pop(&self, begin: impl FnOnce(u64)) -> Option<Entry> {
+        let mut claimed = self.0.lock();
+        let entry = claimed.entries.pop_front()?;
+        begin(entry.targets.pairs());
+        claimed.left.entries += 1;
+        claimed.left.pairs += entry.targets.pairs();
+        if entry.message.leave_queue() {
+            claimed.left.bytes += entry.message.size_bytes();
+        }
+        Some(entry)
+    }
+
+    /// When the oldest claimed entry was accepted.
+    pub(crate) fn oldest(&self) -> Option<Instant> {
+        self.0.lock().entries.front().map(|entry| entry.message.accepted_at())
     }
 }
 
@@ -146,6 +193,31 @@ impl Ord for Waiting {
 }
 
 impl Queue {
+    /// Moves up to `count` entries that are ready into `claim`. Their order is kept, and they still wait.
+    pub(crate) fn claim(&mut self, claim: &Claim, count: usize) {
+        let count = count.min(self.ready.len());
+        if count > 0 {
+            claim.0.lock().entries.extend(self.ready.drain(..count));
+        }
+    }
+
+    /// Puts the books right for what has left through `claim`.
+    pub(crate) fn settle_claim(&mut self, claim: &Claim) {
+        let left = std::mem::take(&mut claim.0.lock().left);
+        self.entries -= left.entries;
+        self.bytes -= left.bytes;
+        self.pairs -= left.pairs;
+    }
+
+    /// Takes back what is claimed and not begun, to where it came from.
+    pub(crate) fn take_back(&mut self, claim: &Claim) {
+        self.settle_claim(claim);
+        let entries = std::mem::take(&mut claim.0.lock().entries);
+        for entry in entries.into_iter().rev() {
+            self.ready.push_front(entry);
+        }
+    }
+
     /// Entries that wait.
     pub(crate) fn entries(&self) -> usize {
         self.entries
@@ -249,6 +321,18 @@ impl Queue {
         }
     }
 
+    /// Entries and bytes that would still wait if everything that nobody has tried yet were discarded.
+    pub(crate) fn least(&self) -> (usize, usize) {
+        let tried = self.waiting.iter().map(|waiting| &waiting.0.entry).chain(&self.blocked);
+        let bytes = tried.map(|entry| entry.message.size_bytes()).sum();
+        (self.waiting.len() + usize::from(self.blocked.is_some()), bytes)
+    }
+
+    /// Whether something waits for its time.
+    pub(crate) fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     /// Takes the entry that has waited longest of those that nobody has tried yet.
     pub(crate) fn take_oldest(&mut self) -> Option<Entry> {
         let entry = match (self.held.front(), self.ready.front()) {
@@ -294,16 +378,16 @@ impl Queue {
         held
     }
 
-    /// Takes what is owed to `slot`. Answers the messages in question, each with the number of listeners that it had.
-    pub(crate) fn remove_listener(&mut self, slot: &Arc<Slot>) -> Vec<Entry> {
+    /// Takes what is owed to `slot`.
+    pub(crate) fn remove_listener(&mut self, slot: &Arc<Slot>) -> Vec<Removed> {
         let mut removed = Vec::new();
         let entries = self.take_all_keeping_place();
         for (place, mut entry) in entries {
-            if entry.targets.remove(slot) {
-                let owed = Targets::One(Target::first(slot));
-                removed.push(Entry {
-                    targets: owed,
-                    ..Entry::new(&entry.message, Targets::Held, entry.listeners)
+            if let Some(target) = entry.targets.remove(slot) {
+                removed.push(Removed {
+                    message: Arc::clone(&entry.message),
+                    target,
+                    listeners: entry.listeners,
                 });
             }
             if entry.targets.pairs() > 0 {

@@ -1,6 +1,9 @@
 //! A listener at one destination: registered, counted, and never called again once it is removed.
 
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use crate::limits::BORROWED_INSTANCES_MAX;
 use crate::listener::{ListenerInstance, MessageListener};
@@ -50,12 +53,24 @@ impl Slot {
         if self.is_removed() { None } else { Some(running) }
     }
 
+    /// Waits until the listener may be called, or was removed.
+    pub(crate) async fn ready(&self) {
+        let mut ready = pin!(async { self.listener.ready().await });
+        let mut seat = None;
+        std::future::poll_fn(move |cx| {
+            self.quiet.register(&mut seat, cx.waker());
+            if self.is_removed() { Poll::Ready(()) } else { ready.as_mut().poll(cx) }
+        })
+        .await;
+    }
+
     pub(crate) fn is_removed(&self) -> bool {
         self.removed.load(Ordering::SeqCst)
     }
 
     pub(crate) fn mark_removed(&self) {
         self.removed.store(true, Ordering::SeqCst);
+        self.quiet.wake_all();
         drop(std::mem::take(&mut *self.borrowed.lock()));
     }
 

@@ -1,6 +1,8 @@
 //! How a message travels from its sender to a destination, and an answer back: the checks at the edge, the look-up, the
 //! admission, the wait. What happens at the destination stands there.
 
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -15,9 +17,10 @@ use crate::message::{Message, MessageId, Outgoing};
 use crate::name::{DEFAULT_RESPONSE, DestinationName};
 use crate::origin::Origin;
 use crate::outcome::Reply;
+use crate::registration::ListenerSet;
 use crate::request::{Found, Tracker};
 use crate::statistics::RejectReason;
-use crate::sync::{AtomicUsize, Instant};
+use crate::sync::{AtomicUsize, Instant, after};
 
 impl Bus {
     /// Sends a message as the host and does not wait for its listeners, except on a synchronous destination.
@@ -30,8 +33,13 @@ impl Bus {
     /// # Cancel safety
     /// Safe on queued destinations: the message is accepted or not. On a synchronous one, stopping to wait interrupts the
     /// call that runs; what is left of the message becomes dead letters.
-    pub async fn send(&self, destination: &str, message: Outgoing) -> Result<MessageId, SendError> {
-        self.send_as(&Origin::host(), destination, message).await
+    pub fn send(
+        &self,
+        destination: &str,
+        message: Outgoing,
+    ) -> impl Future<Output = Result<MessageId, SendError>> + Send {
+        // Not an `async fn`: it would move the message into one more future.
+        self.shared.send(&self.shared.host, destination, message)
     }
 
     /// Sends a message as `origin`.
@@ -41,13 +49,13 @@ impl Bus {
     ///
     /// # Cancel safety
     /// As [`Bus::send`].
-    pub async fn send_as(
+    pub fn send_as(
         &self,
         origin: &Origin,
         destination: &str,
         message: Outgoing,
-    ) -> Result<MessageId, SendError> {
-        self.shared.send(origin, destination, message).await
+    ) -> impl Future<Output = Result<MessageId, SendError>> + Send {
+        self.shared.send(origin, destination, message)
     }
 
     /// Sends a message as the host in default mode and waits for the first answer, for `timeout` or as long as the
@@ -64,7 +72,7 @@ impl Bus {
         message: Outgoing,
         timeout: Option<Duration>,
     ) -> Result<Reply, RequestError> {
-        self.request_as(&Origin::host(), destination, message, timeout).await
+        self.request_as(&self.shared.host, destination, message, timeout).await
     }
 
     /// The same as `origin`; never longer than shortly before the origin's own deadline.
@@ -99,7 +107,7 @@ impl Bus {
         message: Outgoing,
         timeout: Option<Duration>,
     ) -> Result<Option<Reply>, RequestError> {
-        self.request_direct_as(&Origin::host(), destination, message, timeout).await
+        self.request_direct_as(&self.shared.host, destination, message, timeout).await
     }
 
     /// The same as `origin`; never longer than shortly before the origin's own deadline.
@@ -126,13 +134,26 @@ struct Wait {
     deadline: Instant,
 }
 
+/// How far a message came without waiting.
+enum Arrived {
+    /// Queued, or settled at the door.
+    Settled,
+    /// There is no room, and the sender may wait for some.
+    Waits { full: SendError, answers: bool },
+    /// This task runs these listeners.
+    Inline(Arc<ListenerSet>),
+}
+
+fn not_found(name: &str) -> SendError {
+    match DestinationName::new(name) {
+        Ok(_) => SendError::NoSuchDestination(name.to_owned()),
+        Err(error) => error.into(),
+    }
+}
+
 impl Shared {
     fn look_up(&self, name: &str) -> Result<Arc<Destination>, SendError> {
-        if let Some(destination) = self.find(name) {
-            return Ok(destination);
-        }
-        DestinationName::new(name)?;
-        Err(SendError::NoSuchDestination(name.to_owned()))
+        self.find(name).ok_or_else(|| not_found(name))
     }
 
     async fn send(
@@ -141,10 +162,20 @@ impl Shared {
         destination: &str,
         body: Outgoing,
     ) -> Result<MessageId, SendError> {
-        let destination = self.look_up(destination)?;
-        let message = self.message(&destination, origin, body, None)?;
+        // A sender that never waits must let the workers run, and be seen by other threads.
+        tokio::task::coop::consume_budget().await;
         let limit = Destination::inline_limit(origin.deadline);
-        self.deliver_to(&destination, &message, limit, limit).await?;
+        let (destination, message, arrived) = {
+            // Usually a message is in the queue by the end of this block, and nothing was awaited or counted up for it.
+            let table = self.destinations();
+            let destination = table.get(destination).ok_or_else(|| not_found(destination))?;
+            let message = self.message(destination, origin, body, None)?;
+            match self.arrive(destination, &message)? {
+                Arrived::Settled => return Ok(message.id()),
+                arrived => (Arc::clone(destination), message, arrived),
+            }
+        };
+        self.finish(&destination, &message, arrived, limit, limit).await?;
         Ok(message.id())
     }
 
@@ -157,6 +188,7 @@ impl Shared {
         request: Option<Arc<Tracker>>,
     ) -> Result<Arc<Message>, SendError> {
         self.check(destination, origin, &body)?;
+        let asks = request.is_some();
         let sent_at = SystemTime::now();
         let id = MessageId::fresh(sent_at);
         let request = match (&request, &body.response_id) {
@@ -167,10 +199,11 @@ impl Shared {
             body.response_id = Some(Arc::from(id.to_string()));
         }
         // Whoever waits for an answer to this message waits through it; for what is sent and forgotten nobody does.
-        let waits = if request.is_some() || !destination.destination_type.is_queued() {
-            origin.waits.clone()
-        } else {
-            None
+        let waits = match (asks, destination.destination_type.is_queued(), &request) {
+            (true, _, _) | (false, false, _) => origin.waits.clone(),
+            // Passed on with the id of a request: its sender waits through this message, whoever passes it on does not.
+            (false, true, Some(_)) => origin.waits_of_message.clone(),
+            (false, true, None) => None,
         };
         Ok(Arc::new(Message {
             id,
@@ -179,6 +212,7 @@ impl Shared {
             context: origin.context(sent_at),
             accepted_at: Instant::now(),
             request,
+            asks,
             waits,
             entries_waiting: AtomicUsize::new(0),
         }))
@@ -212,7 +246,17 @@ impl Shared {
             _ => Ok(()),
         };
         short("content type", &body.content_type, CONTENT_TYPE_BYTES_MAX)?;
-        short("response id", &body.response_id, KEY_BYTES_MAX)
+        short("response id", &body.response_id, KEY_BYTES_MAX)?;
+        let Some(options) = &body.options else { return Ok(()) };
+        short("ordering key", &options.ordering_key, KEY_BYTES_MAX)?;
+        short("dedup key", &options.dedup_key, KEY_BYTES_MAX)?;
+        // Priority and the two keys count where a destination enables them; a time that is not kept would be a lie.
+        match (options.deliver_after, options.expires_after) {
+            (None, None) => Ok(()),
+            _ => Err(SendError::Invalid(
+                "delayed and expiring messages are not offered by this release".to_owned(),
+            )),
+        }
     }
 
     /// Brings a stamped message to its destination: into the queue, through this task, or to whoever waits for it.
@@ -225,18 +269,56 @@ impl Shared {
         room_limit: Option<Instant>,
         call_limit: Option<Instant>,
     ) -> Result<(), SendError> {
+        match self.arrive(destination, message)? {
+            Arrived::Settled => Ok(()),
+            arrived => self.finish(destination, message, arrived, room_limit, call_limit).await,
+        }
+    }
+
+    /// The part of it that waits for nothing.
+    fn arrive(&self, destination: &Arc<Destination>, message: &Arc<Message>) -> Result<Arrived, SendError> {
         let answers = self.answers(destination, message);
-        let admitted = match destination.admit(message, answers)? {
-            Admitted::WaitForRoom(full) => {
-                destination.wait_for_room(message, answers, full, room_limit).await?
-            }
-            admitted => admitted,
-        };
-        let nobody_listens = matches!(admitted, Admitted::Settled);
+        let admitted = destination.admit(message, answers)?;
+        Ok(self.arrived(destination, message, admitted, answers))
+    }
+
+    fn arrived(
+        &self,
+        destination: &Destination,
+        message: &Message,
+        admitted: Admitted,
+        answers: bool,
+    ) -> Arrived {
+        let nobody_listens = matches!(admitted, Admitted::Unheard);
+        if let Admitted::WaitForRoom(full) = admitted {
+            return Arrived::Waits { full, answers };
+        }
         if answers || destination.name.is_reserved() {
             self.answer(destination, message, nobody_listens);
         }
-        if let Admitted::Inline(listeners) = admitted {
+        match admitted {
+            Admitted::Inline(listeners) => Arrived::Inline(listeners),
+            _ => Arrived::Settled,
+        }
+    }
+
+    /// The part of it that waits: for room, and for listeners that this task runs.
+    async fn finish(
+        self: &Arc<Self>,
+        destination: &Arc<Destination>,
+        message: &Arc<Message>,
+        arrived: Arrived,
+        room_limit: Option<Instant>,
+        call_limit: Option<Instant>,
+    ) -> Result<(), SendError> {
+        let arrived = match arrived {
+            Arrived::Waits { full, answers } => {
+                let admitted = destination.wait_for_room(message, answers, full, room_limit).await?;
+                self.arrived(destination, message, admitted, answers)
+            }
+            arrived => arrived,
+        };
+        if let Arrived::Inline(listeners) = arrived {
             let manner = match destination.destination_type {
                 DestinationType::Synchronous => Manner::Synchronous(call_limit),
                 _ => Manner::CallerRuns(call_limit),
@@ -248,6 +330,9 @@ impl Shared {
 
     /// Whether somebody waits at this destination for a message of this response id.
     fn answers(&self, destination: &Destination, message: &Message) -> bool {
+        if message.asks {
+            return false;
+        }
         let waiting = message.response_id().and_then(|id| self.requests.find(id));
         waiting.is_some_and(|tracker| tracker.response_destination.same(&destination.name))
     }
@@ -321,10 +406,15 @@ impl Shared {
         let message = self.message(&destination, origin, body, Some(Arc::clone(&waiting.tracker)))?;
         let limit = Some(wait.deadline);
         self.deliver_to(&destination, &message, limit, limit).await?;
-        if let Some(answered) = waiting.try_answered() {
-            return answered;
+        match waiting.try_answered() {
+            // The listener ran in this task and was stopped for the sender's sake: to the sender that is a timeout.
+            Some(Err(RequestError::ListenerFaulted(_))) if Instant::now() >= wait.deadline => {
+                return Err(wait.timed_out());
+            }
+            Some(answered) => return answered,
+            None => {}
         }
-        until(wait.deadline, waiting.answered()).await.unwrap_or_else(|_| Err(wait.timed_out()))
+        until(wait.deadline, pin!(waiting.answered())).await.unwrap_or_else(|_| Err(wait.timed_out()))
     }
 
     /// An absent or unknown response destination becomes the built-in one.
@@ -352,7 +442,7 @@ impl Shared {
         let manner = Manner::Direct(Some(wait.deadline));
         let end = Box::pin(destination.run_inline(&message, listeners, manner)).await;
         match (end.response, end.failure) {
-            (Some(response), _) => Ok(Some(response)),
+            (Some(response), _) => Ok(Some(*response)),
             (None, None) => Ok(None),
             (None, Some(_)) if Instant::now() >= wait.deadline => Err(wait.timed_out()),
             (None, Some(failure)) => Err(failure),
@@ -364,10 +454,11 @@ impl Wait {
     fn new(origin: &Origin, timeout: Option<Duration>, destination: &Destination) -> Self {
         let timeout = timeout.unwrap_or_else(|| destination.config().request_timeout);
         let now = Instant::now();
-        // A timeout too long for the clock is as good as a year.
-        let deadline = now.checked_add(timeout).unwrap_or(now + Duration::from_secs(365 * 24 * 3_600));
+        let asked = after(now, timeout);
         let own = origin.deadline.map(|own| own.checked_sub(CALLER_RESERVE).unwrap_or(own));
-        Self { timeout, deadline: own.map_or(deadline, |own| own.min(deadline)) }
+        let deadline = own.map_or(asked, |own| own.min(asked));
+        let timeout = if deadline == asked { timeout } else { deadline.saturating_duration_since(now) };
+        Self { timeout, deadline }
     }
 
     fn timed_out(&self) -> RequestError {
@@ -391,23 +482,30 @@ impl Destination {
         limit: Option<Instant>,
     ) -> Result<Admitted, SendError> {
         let RejectedExecution::Block(timeout) = self.config().rejected_execution else { return Err(full) };
-        let allowed = Instant::now() + timeout;
+        let allowed = after(Instant::now(), timeout);
         let deadline = limit.map_or(allowed, |limit| limit.min(allowed));
         let mut last = full;
         let admitted = until(
             deadline,
-            self.when_room(|| match self.admit(message, is_answer) {
+            pin!(self.when_room(|| match self.admit(message, is_answer) {
                 Ok(Admitted::WaitForRoom(full)) => {
                     last = full;
                     None
                 }
                 ended => Some(ended),
-            }),
+            })),
         )
         .await;
-        admitted.unwrap_or_else(|_| {
-            self.counters.reject(RejectReason::QueueFull);
-            Err(last)
-        })
+        match admitted {
+            Ok(admitted) => admitted,
+            // Those who wait are told of room in portions; there may be some by now.
+            Err(_) => match self.admit(message, is_answer) {
+                Ok(Admitted::WaitForRoom(_)) => {
+                    self.counters.reject(RejectReason::QueueFull);
+                    Err(last)
+                }
+                ended => ended,
+            },
+        }
     }
 }

@@ -123,11 +123,44 @@ impl Counter {
     }
 }
 
-/// The counters of a destination.
+/// The counters of a destination: those that senders write and those that workers write, each on cache lines of their
+/// own, because both write at every message.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
+    pub(crate) door: Padded<DoorCounters>,
+    work: Padded<WorkCounters>,
+}
+
+/// Keeps its content on cache lines of its own (128 bytes: processors fetch lines in pairs).
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(crate) struct Padded<T>(pub(crate) T);
+
+impl<T> std::ops::Deref for Padded<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl std::ops::Deref for Counters {
+    type Target = WorkCounters;
+    fn deref(&self) -> &WorkCounters {
+        &self.work
+    }
+}
+
+/// What is counted when a message comes in.
+#[derive(Debug, Default)]
+pub(crate) struct DoorCounters {
     pub(crate) accepted: Counter,
     pub(crate) owed: Counter,
+    rejected: [Counter; RejectReason::ALL.len()],
+}
+
+/// What is counted when a delivery ends.
+#[derive(Debug, Default)]
+pub(crate) struct WorkCounters {
     pub(crate) completed: Counter,
     /// Deliveries that failed in direct mode, where the sender is told instead of a dead letter being kept.
     pub(crate) reported: Counter,
@@ -140,7 +173,6 @@ pub(crate) struct Counters {
     pub(crate) finished: Counter,
     failed: [Counter; FAILURE_KINDS],
     dropped: [Counter; DropReason::ALL.len()],
-    rejected: [Counter; RejectReason::ALL.len()],
 }
 
 impl Counters {
@@ -157,7 +189,7 @@ impl Counters {
     }
 
     pub(crate) fn reject(&self, reason: RejectReason) {
-        if let Some(counter) = self.rejected.get(reason as usize) {
+        if let Some(counter) = self.door.rejected.get(reason as usize) {
             counter.add(1);
         }
     }
@@ -171,14 +203,14 @@ impl Counters {
     }
 
     pub(crate) fn rejected(&self) -> BTreeMap<&'static str, u64> {
-        named(RejectReason::ALL.iter().map(|reason| reason.name()), &self.rejected)
+        named(RejectReason::ALL.iter().map(|reason| reason.name()), &self.door.rejected)
     }
 
     /// Starts from zero again. Only what is settled is forgotten; the caller makes sure that nothing runs or waits.
     pub(crate) fn reset(&self) {
         let single = [
-            &self.accepted,
-            &self.owed,
+            &self.door.accepted,
+            &self.door.owed,
             &self.completed,
             &self.reported,
             &self.listener_removed,
@@ -191,7 +223,7 @@ impl Counters {
             .into_iter()
             .chain(&self.failed)
             .chain(&self.dropped)
-            .chain(&self.rejected)
+            .chain(&self.door.rejected)
             .for_each(Counter::reset);
     }
 }
@@ -226,6 +258,13 @@ impl ListenerCounters {
         if let Some(memory) = usage.memory_bytes {
             self.memory_max.raise_to(memory);
         }
+    }
+
+    /// Starts from zero again.
+    pub(crate) fn reset(&self) {
+        let single =
+            [&self.calls, &self.done, &self.instances, &self.fuel_max, &self.fuel_total, &self.memory_max];
+        single.into_iter().chain(&self.failed).for_each(Counter::reset);
     }
 
     pub(crate) fn read(&self, name: &str) -> ListenerStatistics {

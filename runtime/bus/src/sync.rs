@@ -5,6 +5,12 @@ use std::task::{Poll, Waker};
 
 pub(crate) use tokio::time::{Instant, sleep_until};
 
+/// The moment `duration` from `now`; a duration too long for the clock is as good as a century.
+pub(crate) fn after(now: Instant, duration: std::time::Duration) -> Instant {
+    const CENTURY: std::time::Duration = std::time::Duration::from_secs(100 * 365 * 24 * 3_600);
+    now.checked_add(duration).unwrap_or_else(|| now + CENTURY)
+}
+
 /// A `std` mutex around a few lines without `.await`. A panic under it does not poison it: what it guards is counters
 /// and queues, each step of which leaves them whole.
 #[derive(Debug, Default)]

@@ -6,14 +6,25 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::destination::{Destination, Life, State};
+use crate::limits::{CLAIM_ENTRIES_MAX, CLAIM_TIME_MAX};
 use crate::listener::ListenerInstance;
-use crate::queue::{Entry, Next};
+use crate::queue::{Claim, Entry, Next};
 use crate::registration::Slot;
-use crate::sync::{Instant, MutexGuard, sleep_until};
+use crate::sync::{Instant, MutexGuard, after, sleep_until};
 
 /// Runs worker `number` of `destination` until the pool shrinks or the destination closes.
-pub(crate) async fn work(destination: Arc<Destination>, number: u32) {
-    let mut seat = Seat { destination: Arc::clone(&destination), number, active: false };
+pub(crate) async fn work(destination: Arc<Destination>, number: u32, claim: Arc<Claim>) {
+    let now = Instant::now();
+    let seat_of = Arc::clone(&destination);
+    let mut seat = Seat {
+        destination: seat_of,
+        number,
+        claim,
+        active: false,
+        claim_size: 1,
+        claimed_at: now,
+        left: false,
+    };
     let mut instances = Instances::default();
     while let Some(entry) = seat.take(&mut instances).await {
         destination.run(entry, &mut instances, number).await;
@@ -58,17 +69,27 @@ impl Instances {
 struct Seat {
     destination: Arc<Destination>,
     number: u32,
+    /// What this worker runs next; others may take it back.
+    claim: Arc<Claim>,
     /// Whether the books count this worker as active.
     active: bool,
+    /// How many entries it takes at a time, and when it last did.
+    claim_size: usize,
+    claimed_at: Instant,
+    /// Whether the books know already that this worker leaves.
+    left: bool,
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
         let mut state = self.destination.state();
-        state.pool.current -= 1;
-        state.pool.active -= usize::from(self.active);
-        state.pool.asleep.retain(|(number, _)| *number != self.number);
-        drop(state);
+        if !self.left {
+            // The task went away in the middle of its work: what it had claimed goes to a successor.
+            state.leave(self.number, &self.claim);
+            state.pool.active -= usize::from(self.active);
+        }
+        let ready = state.queue.ready_len();
+        self.destination.rouse(state, ready);
         self.destination.tell_change();
     }
 }
@@ -82,6 +103,10 @@ enum Turn {
 impl Seat {
     /// Takes the next entry, sleeping until there is one; none when this worker is to leave.
     async fn take(&mut self, instances: &mut Instances) -> Option<Entry> {
+        let running = &self.destination.counters.running;
+        if let Some(entry) = self.claim.pop(|pairs| running.add(pairs)) {
+            return Some(entry);
+        }
         let mut idle_since = None;
         let mut timer: Option<Pin<Box<tokio::time::Sleep>>> = None;
         std::future::poll_fn(|cx| {
@@ -110,26 +135,71 @@ impl Seat {
 
     /// One look at the destination, under its lock.
     fn turn(&mut self, cx: &Context<'_>, idle_since: &mut Option<Instant>) -> Turn {
-        let Seat { destination, number, active } = self;
+        self.fit_claim();
+        let Seat { destination, number, claim, active, claim_size, left, .. } = self;
         let mut state = destination.state();
+        state.queue.settle_claim(claim);
         state.pool.active -= usize::from(std::mem::take(active));
         // A worker that was woken by a timer still stands in the list; usually the list is empty.
         state.pool.asleep.retain(|(asleep, _)| asleep != number);
-        let next = if state.paused && state.life == Life::Open {
-            Next::Wait(None)
-        } else {
-            state.queue.next(Instant::now)
-        };
-        match next {
+        match state.next_for_worker() {
             Next::Entry(entry) => {
                 *active = true;
                 state.pool.active += 1;
+                // The others get their share of what is ready.
+                let share = state.queue.ready_len() / state.pool.current.max(1);
+                state.queue.claim(claim, share.min(*claim_size - 1));
                 destination.counters.running.add(entry.targets.pairs());
+                let timed = state.queue.has_waiting();
                 destination.tell_room(state);
+                if timed {
+                    // Another retry may be due while this worker is busy: somebody else must watch the clock.
+                    destination.rouse_for_retry();
+                }
                 Turn::Run(entry)
             }
-            Next::Wait(_) if state.life != Life::Open => Turn::Leave,
-            Next::Wait(due) => sleep(*number, cx, state, due, idle_since),
+            Next::Wait(due) => {
+                let turn = if state.life == Life::Open {
+                    sleep(*number, cx, &mut state, due, idle_since)
+                } else {
+                    Turn::Leave
+                };
+                if matches!(turn, Turn::Leave) {
+                    // In the same step as the decision: a sender must not count on a worker that is about to go.
+                    *left = true;
+                    state.leave(*number, claim);
+                }
+                turn
+            }
+        }
+    }
+
+    /// Claims more at a time while claims are quickly finished, and less when one was not.
+    fn fit_claim(&mut self) {
+        let now = Instant::now();
+        let quick = self.active && now.saturating_duration_since(self.claimed_at) < CLAIM_TIME_MAX;
+        self.claim_size = if quick { (self.claim_size * 2).min(CLAIM_ENTRIES_MAX) } else { 1 };
+        self.claimed_at = now;
+    }
+}
+
+impl State {
+    /// Takes a worker out of the books.
+    fn leave(&mut self, number: u32, claim: &Arc<Claim>) {
+        self.queue.take_back(claim);
+        self.pool.current -= 1;
+        self.pool.asleep.retain(|(asleep, _)| *asleep != number);
+        self.pool.claims.retain(|known| !Arc::ptr_eq(known, claim));
+    }
+
+    /// The next entry for a worker; what others have claimed and not begun is there for one that would have to sleep.
+    fn next_for_worker(&mut self) -> Next {
+        if self.paused && self.life == Life::Open {
+            return Next::Wait(None);
+        }
+        match self.queue.next(Instant::now) {
+            Next::Wait(_) if self.pool.claims.len() > 1 && self.gather() => self.queue.next(Instant::now),
+            next => next,
         }
     }
 }
@@ -138,23 +208,20 @@ impl Seat {
 fn sleep(
     number: u32,
     cx: &Context<'_>,
-    mut state: MutexGuard<'_, State>,
+    state: &mut MutexGuard<'_, State>,
     due: Option<Instant>,
     idle_since: &mut Option<Instant>,
 ) -> Turn {
     let workers = state.config.workers;
     let spare = state.pool.current > workers.core;
-    let give_up = spare.then(|| {
+    // One that waits for a retry stays for it: were it to leave, nobody would be there when it is due.
+    let give_up = (spare && due.is_none()).then(|| {
         let now = Instant::now();
-        (now, *idle_since.get_or_insert(now) + workers.keep_alive)
+        (now, after(*idle_since.get_or_insert(now), workers.keep_alive))
     });
-    if give_up.is_some_and(|(now, at)| at <= now) && due.is_none() {
+    if give_up.is_some_and(|(now, at)| at <= now) {
         return Turn::Leave;
     }
     state.pool.asleep.push((number, cx.waker().clone()));
-    let give_up = give_up.map(|(_, at)| at);
-    Turn::SleepUntil(match (due, give_up) {
-        (Some(due), Some(at)) => Some(due.min(at)),
-        (due, at) => due.or(at),
-    })
+    Turn::SleepUntil(due.or(give_up.map(|(_, at)| at)))
 }

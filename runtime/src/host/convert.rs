@@ -85,7 +85,7 @@ pub(super) fn outgoing(message: wire::Outgoing) -> Result<Outgoing, SendError> {
             .map(DestinationName::new)
             .transpose()?,
         response_id: message.response_id.map(Arc::from),
-        options: message.options.map(options).unwrap_or_default(),
+        options: message.options.map(|asked| Box::new(options(asked))),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::UNIX_EPOCH;
 
-use sandbus_bus::Instant;
+use sandbus_bus::{Instant, SendOptions};
 
 use super::bindings::sandbus::bus::current_message::{ChangeError, Host, Identity, MessageContext};
 use super::bindings::sandbus::bus::types as wire;
@@ -64,7 +64,7 @@ impl Host for HostState {
         if bytes > bytes_max {
             return Ok(Err(ChangeError::TooLarge(too_large(bytes as u64, bytes_max as u64))));
         }
-        self.receiving()?.response = Some(response);
+        self.receiving()?.response = Some(Box::new(response));
         Ok(Ok(()))
     }
 
@@ -88,7 +88,8 @@ impl Host for HostState {
 
     fn options(&mut self) -> wasmtime::Result<wire::SendOptions> {
         let message = self.receiving()?.delivery.message();
-        Ok(wire_options(message.options(), message.accepted_at().elapsed()))
+        let none = SendOptions::default();
+        Ok(wire_options(message.options().unwrap_or(&none), message.accepted_at().elapsed()))
     }
 
     fn time_left_ms(&mut self) -> wasmtime::Result<u32> {

@@ -40,13 +40,17 @@ pub(crate) struct HostState {
 }
 
 /// Which call runs.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "the large variant is the usual one, and lives in a store; a box would be made at every call"
+)]
 pub(crate) enum Phase {
     /// None. A guest that is being instantiated, or resumed after its call by mistake, is here.
     Idle,
     /// `activate` or `deactivate`.
     Lifecycle(Origin),
     /// `receive`.
-    Receiving(Box<Receiving>),
+    Receiving(Receiving),
 }
 
 /// The message in hand and what the guest has made of it.
@@ -54,7 +58,7 @@ pub(crate) struct Receiving {
     pub(crate) delivery: Delivery,
     /// The values after its changes; none before the first.
     pub(crate) values: Option<Values>,
-    pub(crate) response: Option<Reply>,
+    pub(crate) response: Option<Box<Reply>>,
 }
 
 impl Receiving {

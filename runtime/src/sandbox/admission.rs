@@ -1,6 +1,7 @@
 //! Slots for live instances: taken before an instance is made, given back when it is dropped. An exhausted pool would be
 //! an error; waiting for a slot is not.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use sandbus_bus::{Cause, Fault, Instant, until};
@@ -37,7 +38,7 @@ impl Admission {
             let all = Arc::clone(&of_all.slots).acquire_owned().await;
             guest.ok().zip(all.ok())
         };
-        match until(deadline, both).await {
+        match until(deadline, pin!(both)).await {
             Ok(Some((of_guest, of_all))) => Ok(Admitted { _of_guest: of_guest, _of_all: of_all }),
             _ => {
                 let (own, all) = (of_guest.slots_max, of_all.slots_max);

@@ -1,5 +1,7 @@
 //! A guest: a loaded component with its settings, as a listener of the bus. It makes instances; the bus decides when.
 
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
@@ -26,6 +28,8 @@ pub struct Guest {
     own: tokio::sync::Mutex<Option<GuestInstance>>,
     /// Whether `activate` has returned: its first message waits for that.
     activated: tokio::sync::watch::Sender<bool>,
+    /// The same, for the look before each call.
+    ready: AtomicBool,
 }
 
 /// Why `activate` or `deactivate` did not end well.
@@ -68,6 +72,7 @@ impl Guest {
             sink,
             own: tokio::sync::Mutex::default(),
             activated: tokio::sync::watch::Sender::new(false),
+            ready: AtomicBool::new(false),
         });
         if guest.loaded.is_listener() {
             let own: Weak<Self> = Arc::downgrade(&guest);
@@ -99,7 +104,7 @@ impl Guest {
         let slot = Admission::admit(&self.slots, &self.engine.admission, deadline).await?;
         let failed = |error: wasmtime::Error| Fault::new(Cause::Instantiate, format!("{error:#}"));
         let mut store = store::build(&self.engine, &self.facts, &self.env, &self.sink).map_err(failed)?;
-        let instance = match until(deadline, self.loaded.pre.instantiate_async(&mut store)).await {
+        let instance = match until(deadline, pin!(self.loaded.pre.instantiate_async(&mut store))).await {
             Ok(instance) => instance.map_err(failed)?,
             Err(_) => {
                 return Err(Fault::new(Cause::Instantiate, "instantiating took longer than the deadline"));
@@ -125,6 +130,7 @@ impl Guest {
     pub async fn activate(&self) -> Result<(), LifecycleError> {
         let activated = self.run_activate().await;
         if activated.is_ok() {
+            self.ready.store(true, Ordering::Release);
             self.activated.send_replace(true);
         }
         activated
@@ -174,7 +180,7 @@ impl MessageListener for Guest {
     }
 
     fn is_ready(&self) -> bool {
-        *self.activated.borrow()
+        self.ready.load(Ordering::Acquire)
     }
 
     fn ready(&self) -> BoxFuture<'_, ()> {

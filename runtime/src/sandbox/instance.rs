@@ -1,6 +1,8 @@
 //! One live instance: a store, what was made in it, and its slot. It receives one message at a time; after a fault it is
 //! not there any more.
 
+use std::pin::pin;
+
 use sandbus_bus::{
     Answer, BoxFuture, Cause, Delivery, Ended, Fault, ListenerInstance, Origin, Outcome, Usage, until,
 };
@@ -47,9 +49,11 @@ impl GuestInstance {
             return Ended::spent(Outcome::faulted(Cause::Instantiate, error.to_string()));
         }
         let receiving = Receiving { delivery: delivery.clone(), values: None, response: None };
-        self.store.data_mut().begin(Phase::Receiving(Box::new(receiving)));
-        let call = listener.call_receive(&mut self.store, wire_message(delivery));
-        let called = until(delivery.deadline(), call).await;
+        self.store.data_mut().begin(Phase::Receiving(receiving));
+        let called = {
+            let call = pin!(listener.call_receive(&mut self.store, wire_message(delivery)));
+            until(delivery.deadline(), call).await
+        };
         let usage = self.usage(fuel);
         let stderr = self.store.data().output.end();
         let phase = self.store.data_mut().end();
@@ -91,9 +95,9 @@ impl GuestInstance {
         self.store.set_fuel(fuel).map_err(refused)?;
         self.store.data_mut().begin(Phase::Lifecycle(origin.with_deadline(deadline)));
         let called = match step {
-            Step::Activate => until(deadline, lifecycle.call_activate(&mut self.store)).await,
+            Step::Activate => until(deadline, pin!(lifecycle.call_activate(&mut self.store))).await,
             Step::Deactivate => {
-                let call = lifecycle.call_deactivate(&mut self.store);
+                let call = pin!(lifecycle.call_deactivate(&mut self.store));
                 until(deadline, call).await.map(|called| called.map(Ok))
             }
         };

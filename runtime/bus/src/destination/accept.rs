@@ -19,8 +19,10 @@ pub(crate) enum Admitted {
     Queued,
     /// The sender's own task runs these listeners.
     Inline(Arc<ListenerSet>),
-    /// It is accepted and settled already: dropped, a dead letter, or nobody but a waiting sender was owed it.
+    /// It is accepted and settled already: dropped, or a dead letter.
     Settled,
+    /// It is accepted, and owed to nobody but a sender who waits for it, if there is one.
+    Unheard,
     /// There is no room, and the sender may wait for some.
     WaitForRoom(SendError),
 }
@@ -32,7 +34,7 @@ impl Destination {
         message: &Arc<Message>,
         is_answer: bool,
     ) -> Result<Admitted, SendError> {
-        let state = self.state();
+        let mut state = self.state();
         if state.life != Life::Open {
             self.counters.reject(RejectReason::Closed);
             return Err(SendError::Closed(self.name.clone()));
@@ -45,7 +47,10 @@ impl Destination {
                 self.counters.reject(RejectReason::Paused);
                 return Err(SendError::Paused(self.name.clone()));
             }
-            self.take_on(message, state.listeners.len() as u64);
+            let pairs = state.listeners.len() as u64;
+            self.take_on(message, pairs);
+            // Under the lock: whoever closes, or waits for rest, must see it.
+            self.counters.running.add(pairs);
             return Ok(Admitted::Inline(Arc::clone(&state.listeners)));
         }
         let entries = self.entries_per_message(&state.listeners);
@@ -84,7 +89,7 @@ impl Destination {
     ) -> Result<Admitted, SendError> {
         if is_answer || self.name.is_reserved() {
             self.take_on(message, 1);
-            return Ok(Admitted::Settled);
+            return Ok(Admitted::Unheard);
         }
         match state.config.on_no_listener {
             OnNoListener::Reject => {
@@ -135,8 +140,9 @@ impl Destination {
                 state.room_wanted = true;
                 Ok(Admitted::WaitForRoom(full))
             }
-            RejectedExecution::CallerRuns if !state.listeners.is_empty() => {
+            RejectedExecution::CallerRuns if !state.listeners.is_empty() && !state.paused => {
                 self.take_on(message, pairs);
+                self.counters.running.add(pairs);
                 Ok(Admitted::Inline(Arc::clone(&state.listeners)))
             }
             RejectedExecution::CallerRuns => {
@@ -165,8 +171,10 @@ impl Destination {
         full: SendError,
     ) -> Result<Admitted, SendError> {
         let mut discarded = Vec::new();
-        let can_ever_fit =
-            entries <= state.config.queue_entries_max && message.size_bytes() <= state.config.queue_bytes_max;
+        state.gather();
+        let (entries_left, bytes_left) = state.queue.least();
+        let can_ever_fit = entries_left + entries <= state.config.queue_entries_max
+            && bytes_left + message.size_bytes() <= state.config.queue_bytes_max;
         while can_ever_fit && state.no_room(&self.name, entries, message.size_bytes()).is_some() {
             let Some(oldest) = state.queue.take_oldest() else { break };
             discarded.push(oldest);
@@ -191,8 +199,8 @@ impl Destination {
 
     /// Counts the message as accepted, and as owed to so many.
     pub(super) fn take_on(&self, message: &Message, pairs: u64) {
-        self.counters.accepted.add(1);
-        self.counters.owed.add(pairs);
+        self.counters.door.accepted.add(1);
+        self.counters.door.owed.add(pairs);
         if let Some(request) = &message.request {
             request.owe(pairs);
         }
@@ -213,7 +221,19 @@ impl Destination {
 
 impl State {
     /// Says which bound `entries` more, of so many bytes together, would pass.
-    fn no_room(&self, name: &crate::DestinationName, entries: usize, bytes: usize) -> Option<SendError> {
+    pub(super) fn no_room(
+        &mut self,
+        name: &crate::DestinationName,
+        entries: usize,
+        bytes: usize,
+    ) -> Option<SendError> {
+        self.over_bound(name, entries, bytes)?;
+        // What workers have begun since they were last here counts no more.
+        self.settle_claims();
+        self.over_bound(name, entries, bytes)
+    }
+
+    fn over_bound(&self, name: &crate::DestinationName, entries: usize, bytes: usize) -> Option<SendError> {
         let full = |pending: usize, pending_max: usize, unit| {
             let (pending, pending_max) = (pending as u64, pending_max as u64);
             Some(SendError::QueueFull { destination: name.clone(), pending, pending_max, unit })

@@ -1,6 +1,7 @@
 //! How an entry is run: one listener after the other, each call on an instance, each settled. It takes nothing from the
 //! queue.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use super::flight::Flight;
@@ -8,13 +9,23 @@ use super::settle::{Manner, Settled};
 use super::{Destination, Life};
 use crate::call::{Stopped, guarded};
 use crate::config::{DestinationType, OnFailure};
+use crate::dead_letter::DeadLetterReason;
 use crate::delivery::Delivery;
 use crate::listener::{Ended, ListenerInstance};
 use crate::outcome::{Cause, Outcome};
 use crate::queue::{Entry, Target};
 use crate::registration::Slot;
-use crate::sync::Instant;
+use crate::sync::{Instant, after};
 use crate::worker::Instances;
+
+/// Whether an entry that is put back has a place in the queue's bounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Room {
+    /// It came from the queue, and its place is its own.
+    ItsOwn,
+    /// It was never in the queue.
+    IfThereIsSome,
+}
 
 impl Destination {
     /// Runs an entry on worker `number`, and puts back what must be tried again.
@@ -41,22 +52,26 @@ impl Destination {
         if later.is_empty() {
             self.counters.finished.add(1);
         } else {
-            self.put_back(flight, later);
+            self.put_back(flight, later, Room::ItsOwn);
         }
     }
 
-    /// Keeps an entry for its retries. Its place in the bound was its own all along, so it is never refused.
-    pub(super) fn put_back(&self, flight: Flight<'_>, later: Vec<Target>) {
+    /// Keeps an entry for its retries; what cannot wait any more is settled.
+    pub(super) fn put_back(&self, flight: Flight<'_>, later: Vec<Target>, room: Room) {
         let (message, listeners) = (Arc::clone(&flight.message), flight.listeners);
         let mut state = self.state();
         let config = Arc::clone(&state.config);
         // A listener may have been removed, or the destination closed, while the calls ran.
         let (removed, mut kept): (Vec<Target>, Vec<Target>) =
             later.into_iter().partition(|target| target.slot.is_removed());
-        if state.life == Life::Open && !kept.is_empty() {
+        let full =
+            room == Room::IfThereIsSome && state.no_room(&self.name, 1, message.size_bytes()).is_some();
+        if state.life == Life::Open && !kept.is_empty() && !full {
             let entry = flight.into_entry(std::mem::take(&mut kept));
             self.counters.running.sub(entry.targets.pairs());
             if self.destination_type == DestinationType::Serial && config.on_failure == OnFailure::Block {
+                // What this worker has claimed besides comes after the message that blocks.
+                state.gather();
                 state.queue.push_blocking(entry);
             } else {
                 state.queue.push_waiting(entry, Instant::now());
@@ -64,9 +79,10 @@ impl Destination {
         }
         drop(state);
         for target in &removed {
-            self.settle_removed(&message, &target.slot, listeners, &config);
+            self.settle_removed(&message, target, listeners, &config);
         }
-        self.bury_all(&message, &kept, &config);
+        let reason = if full { DeadLetterReason::QueueFull } else { DeadLetterReason::Closed };
+        self.bury_all(&message, &kept, reason, &config);
         self.counters.running.sub((removed.len() + kept.len()) as u64);
     }
 
@@ -79,18 +95,18 @@ impl Destination {
         manner: Manner,
     ) -> (Settled, Option<Box<dyn ListenerInstance>>) {
         let slot = &target.slot;
+        if !slot.listener.is_ready() {
+            // Before the call begins: a listener that never becomes ready can still be taken away.
+            let _ = guarded(&self.interrupt, pin!(slot.ready())).await;
+        }
         let Some(_running) = slot.begin() else {
             let config = self.config();
-            self.settle_removed(&flight.message, slot, flight.listeners, &config);
+            self.settle_removed(&flight.message, target, flight.listeners, &config);
             self.counters.running.sub(1);
             return (Settled::Ended, None);
         };
-        if !slot.listener.is_ready() {
-            // Interrupted or not: the call that follows looks at the interrupt first.
-            let _ = guarded(&self.interrupt, slot.listener.ready()).await;
-        }
         let started = Instant::now();
-        let own = started + slot.listener.call_deadline();
+        let own = after(started, slot.listener.call_deadline());
         let delivery = Delivery {
             message: Arc::clone(&flight.message),
             values: flight.values.clone(),
@@ -118,7 +134,8 @@ impl Destination {
         let instance = match instance {
             Some(instance) => instance,
             None => {
-                let made = guarded(&self.interrupt, slot.listener.instantiate(delivery.deadline)).await;
+                let make = pin!(async { slot.listener.instantiate(delivery.deadline).await });
+                let made = guarded(&self.interrupt, make).await;
                 match made {
                     Ok(Ok(instance)) => {
                         slot.counters.instances.add(1);
@@ -129,7 +146,8 @@ impl Destination {
                 }
             }
         };
-        match guarded(&self.interrupt, instance.receive(delivery)).await {
+        let receive = pin!(async { instance.receive(delivery).await });
+        match guarded(&self.interrupt, receive).await {
             Ok(ended) => ended,
             Err(stopped) => Ended::spent(stopped.outcome()),
         }

@@ -18,7 +18,7 @@ pub(crate) struct Flight<'a> {
     pub(crate) message: Arc<Message>,
     pub(crate) listeners: usize,
     pub(crate) values: Values,
-    pub(crate) response: Option<Reply>,
+    pub(crate) response: Option<Box<Reply>>,
     /// The failure that settled last, for a sender who waits in direct mode.
     pub(crate) failure: Option<RequestError>,
     rest: Rest,

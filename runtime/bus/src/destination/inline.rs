@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Destination;
+use super::deliver::Room;
 use super::flight::Flight;
 use super::settle::{Manner, Settled};
 use crate::error::{RequestError, SendError};
@@ -10,13 +11,14 @@ use crate::message::Message;
 use crate::outcome::Reply;
 use crate::queue::{Entry, Targets};
 use crate::registration::ListenerSet;
+use crate::statistics::RejectReason;
 use crate::sync::Instant;
 
 /// What a sender who ran the listeners itself learns.
 #[derive(Debug, Default)]
 pub(crate) struct InlineEnd {
     /// The last response that was set or returned.
-    pub(crate) response: Option<Reply>,
+    pub(crate) response: Option<Box<Reply>>,
     /// The failure that settled last, in direct mode.
     pub(crate) failure: Option<RequestError>,
 }
@@ -30,7 +32,6 @@ impl Destination {
         manner: Manner,
     ) -> InlineEnd {
         let count = listeners.len();
-        self.counters.running.add(count as u64);
         let resting = self.tell_when_over();
         let mut flight = Flight::new(self, Entry::new(message, Targets::All(listeners), count));
         let mut later = Vec::new();
@@ -46,7 +47,7 @@ impl Destination {
         self.counters.finished.add(1);
         let end = InlineEnd { response: flight.response.take(), failure: flight.failure.take() };
         if !later.is_empty() {
-            self.put_back(flight, later);
+            self.put_back(flight, later, Room::IfThereIsSome);
             self.rouse_for_retry();
         }
         drop(resting);
@@ -68,15 +69,20 @@ impl Destination {
     pub(crate) fn admit_direct(&self, message: &Message) -> Result<Arc<ListenerSet>, SendError> {
         let state = self.state();
         if state.life != super::Life::Open {
+            self.counters.reject(RejectReason::Closed);
             return Err(SendError::Closed(self.name.clone()));
         }
         if state.paused && !self.destination_type.is_queued() {
+            self.counters.reject(RejectReason::Paused);
             return Err(SendError::Paused(self.name.clone()));
         }
         if state.listeners.is_empty() {
+            self.counters.reject(RejectReason::NoListener);
             return Err(SendError::NoListener(self.name.clone()));
         }
-        self.take_on(message, state.listeners.len() as u64);
+        let pairs = state.listeners.len() as u64;
+        self.take_on(message, pairs);
+        self.counters.running.add(pairs);
         Ok(Arc::clone(&state.listeners))
     }
 

@@ -1,6 +1,7 @@
 //! The life of a destination: pause and resume, close with a drain, close now, open again. What cannot be delivered any
 //! more becomes a dead letter.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use super::{Destination, Life};
@@ -18,7 +19,10 @@ pub struct Closed {
 
 impl Destination {
     pub(crate) fn pause(&self) {
-        self.state().paused = true;
+        let mut state = self.state();
+        state.paused = true;
+        state.gather();
+        drop(state);
         self.tell_change();
     }
 
@@ -39,12 +43,13 @@ impl Destination {
         let left = {
             let mut state = self.state();
             state.life = Life::Draining;
+            state.gather();
             if state.paused { state.queue.take_all() } else { state.queue.take_not_ready() }
         };
         self.bury_entries(left);
         self.wake_all_workers();
         self.room.wake_all();
-        let interrupted = until(deadline, self.workers_gone()).await.is_err();
+        let interrupted = until(deadline, pin!(self.workers_gone())).await.is_err();
         if interrupted {
             self.stop_now().await;
         }
@@ -67,11 +72,21 @@ impl Destination {
 
     async fn stop_now(&self) {
         self.interrupt.raise();
-        let left = self.state().queue.take_all();
+        let left = {
+            let mut state = self.state();
+            state.gather();
+            state.queue.take_all()
+        };
         self.bury_entries(left);
         self.wake_all_workers();
         self.workers_gone().await;
         self.interrupt.lower();
+    }
+
+    /// Ends the workers of a bus that nobody holds any more, once they have run what is ready.
+    pub(crate) fn abandon(&self) {
+        self.state().life = Life::Draining;
+        self.wake_all_workers();
     }
 
     fn bury_entries(&self, entries: Vec<crate::queue::Entry>) {
@@ -101,7 +116,8 @@ impl Destination {
         state.paused = state.config.paused;
         state.pool.largest = 0;
         self.counters.reset();
+        state.listeners.iter().for_each(|slot| slot.counters.reset());
         // What is kept of the dead letters is still owed an end.
-        self.counters.owed.add(self.dead_letters.lock().len() as u64);
+        self.counters.door.owed.add(self.dead_letters.lock().len() as u64);
     }
 }

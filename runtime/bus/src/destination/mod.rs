@@ -20,9 +20,9 @@ use crate::error::DestinationError;
 use crate::limits::LISTENERS_MAX;
 use crate::listener::MessageListener;
 use crate::name::DestinationName;
-use crate::queue::{Queue, Target, Targets};
+use crate::queue::{Claim, Queue, Target, Targets};
 use crate::registration::{ListenerSet, Slot};
-use crate::statistics::Counters;
+use crate::statistics::{Counters, Padded};
 use crate::sync::{AtomicUsize, Mutex, MutexGuard, Ordering, Wakers};
 
 pub(crate) use accept::Admitted;
@@ -39,7 +39,7 @@ pub(crate) struct Destination {
     pub(crate) interrupt: Interrupt,
     message_bytes_max: AtomicUsize,
     /// Guards the queue, the listeners, the pool's books and the life: what one step of any of them must see whole.
-    state: Mutex<State>,
+    state: Padded<Mutex<State>>,
     dead_letters: Mutex<DeadLetters>,
     /// Woken when a worker leaves or goes to sleep.
     changed: Wakers,
@@ -77,8 +77,16 @@ pub(crate) struct Pool {
     pub(crate) active: usize,
     pub(crate) largest: usize,
     pub(crate) last_number: u32,
+    /// What each worker has taken to run next.
+    pub(crate) claims: Vec<Arc<Claim>>,
     /// Workers that sleep, the latest last: it is woken first, so that the others can reach their keep-alive.
     pub(crate) asleep: Vec<(u32, Waker)>,
+}
+
+/// A worker that is in the books and whose task is to be started.
+pub(crate) struct Started {
+    number: u32,
+    claim: Arc<Claim>,
 }
 
 /// Whether a registration changed anything.
@@ -111,7 +119,7 @@ impl Destination {
             counters: Counters::default(),
             interrupt: Interrupt::default(),
             message_bytes_max: AtomicUsize::new(state.config.message_bytes_max),
-            state: Mutex::new(state),
+            state: Padded(Mutex::new(state)),
             dead_letters: Mutex::default(),
             changed: Wakers::default(),
             room: Wakers::default(),
@@ -181,12 +189,14 @@ impl Destination {
             };
             let slot = Arc::make_mut(&mut state.listeners).remove(place);
             slot.mark_removed();
+            state.gather();
             let owed = state.queue.remove_listener(&slot);
             (slot, owed, Arc::clone(&state.config))
         };
         for entry in &owed {
-            self.settle_removed(&entry.message, &slot, entry.listeners, &config);
+            self.settle_removed(&entry.message, &entry.target, entry.listeners, &config);
         }
+        self.tell_room(self.state());
         // Workers that sleep keep instances of it; awake, they let go of them.
         self.wake_all_workers();
         slot.quiet().await;
@@ -203,8 +213,8 @@ impl Destination {
         while ready > 0 {
             if let Some((_, waker)) = state.pool.asleep.pop() {
                 wakers.push(waker);
-            } else if let Some(number) = state.start_worker() {
-                starts.push(number);
+            } else if let Some(started) = state.start_worker() {
+                starts.push(started);
             } else {
                 break;
             }
@@ -212,25 +222,28 @@ impl Destination {
         }
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
-        starts.into_iter().for_each(|number| self.spawn_worker(number));
+        starts.into_iter().for_each(|started| self.spawn_worker(started));
     }
 
-    /// Has a worker there to see to a retry that was put back by a sender's own task.
+    /// Has a worker there that watches the clock for a retry: one that sleeps arms its timer anew, or one is started.
     pub(crate) fn rouse_for_retry(self: &Arc<Self>) {
-        let started = {
-            let mut state = self.state();
-            if state.pool.current == 0 { state.start_worker() } else { None }
-        };
-        match started {
-            Some(number) => self.spawn_worker(number),
-            // One that sleeps must arm its timer anew.
-            None => self.wake_all_workers(),
+        let mut state = self.state();
+        match state.pool.asleep.pop() {
+            Some((_, waker)) => {
+                drop(state);
+                waker.wake();
+            }
+            None => {
+                let started = state.start_worker();
+                drop(state);
+                started.into_iter().for_each(|started| self.spawn_worker(started));
+            }
         }
     }
 
-    pub(crate) fn spawn_worker(self: &Arc<Self>, number: u32) {
+    pub(crate) fn spawn_worker(self: &Arc<Self>, started: Started) {
         if let Some(bus) = self.bus.upgrade() {
-            bus.spawn(crate::worker::work(Arc::clone(self), number));
+            bus.spawn(crate::worker::work(Arc::clone(self), started.number, started.claim));
         }
     }
 
@@ -239,11 +252,17 @@ impl Destination {
         asleep.into_iter().for_each(|(_, waker)| waker.wake());
     }
 
-    /// Tells those who wait for room that an entry has left the queue.
+    /// Tells those who wait for room, once there is a quarter of the bounds: waking a task for each entry that leaves
+    /// costs more than the entry.
     pub(crate) fn tell_room(&self, mut state: MutexGuard<'_, State>) {
-        let wanted = std::mem::take(&mut state.room_wanted);
-        drop(state);
-        if wanted {
+        if !state.room_wanted {
+            return;
+        }
+        let (entries, bytes) = (state.queue.entries(), state.queue.bytes());
+        let enough = |waits: usize, max: usize| waits <= max - max.div_ceil(4);
+        if enough(entries, state.config.queue_entries_max) && enough(bytes, state.config.queue_bytes_max) {
+            state.room_wanted = false;
+            drop(state);
             self.room.wake_all();
         }
     }
@@ -258,15 +277,32 @@ impl Destination {
 }
 
 impl State {
-    /// Reserves the number of one more worker, if there may be one more.
-    pub(crate) fn start_worker(&mut self) -> Option<u32> {
+    /// Enters one more worker into the books, if there may be one more.
+    pub(crate) fn start_worker(&mut self) -> Option<Started> {
         if self.pool.current >= self.config.workers.max {
             return None;
         }
         self.pool.current += 1;
         self.pool.largest = self.pool.largest.max(self.pool.current);
         self.pool.last_number += 1;
-        Some(self.pool.last_number)
+        let claim = Arc::<Claim>::default();
+        self.pool.claims.push(Arc::clone(&claim));
+        Some(Started { number: self.pool.last_number, claim })
+    }
+
+    /// Takes back what workers have claimed and not begun; true when something is ready now.
+    pub(crate) fn gather(&mut self) -> bool {
+        for claim in &self.pool.claims {
+            self.queue.take_back(claim);
+        }
+        self.queue.ready_len() > 0
+    }
+
+    /// Puts the queue's books right for what has begun since, so that they are exact.
+    pub(crate) fn settle_claims(&mut self) {
+        for claim in &self.pool.claims {
+            self.queue.settle_claim(claim);
+        }
     }
 
     /// Whether something runs, or will run without anything new coming in.

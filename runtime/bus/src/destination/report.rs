@@ -2,17 +2,21 @@
 
 use super::{Destination, Life};
 use crate::dead_letter::DeadLetter;
-use crate::statistics::DestinationStatistics;
+use crate::statistics::{DestinationStatistics, DropReason};
 use crate::sync::Instant;
 
 impl Destination {
     /// All figures at one moment. Settlements are read before acceptances, so that none shows before its acceptance.
     pub(crate) fn statistics(&self) -> DestinationStatistics {
         let counters = &self.counters;
+        self.prune_dead_letters();
         let completed = counters.completed.get();
         let dropped = counters.dropped();
         let dead_letters_kept = self.dead_letters.lock().len();
-        let state = self.state();
+        let mut state = self.state();
+        state.settle_claims();
+        let claimed = state.pool.claims.iter().filter_map(|claim| claim.oldest());
+        let oldest = state.queue.oldest().into_iter().chain(claimed).min();
         let listeners = state.listeners.iter().map(|slot| slot.counters.read(&slot.name)).collect();
         DestinationStatistics {
             name: self.name.to_string(),
@@ -32,7 +36,7 @@ impl Destination {
             pending: state.queue.entries(),
             pending_bytes: state.queue.bytes(),
             held: state.queue.held(),
-            oldest_waiting: state.queue.oldest().map(|since| Instant::now().saturating_duration_since(since)),
+            oldest_waiting: oldest.map(|since| Instant::now().saturating_duration_since(since)),
             delivered: counters.delivered.get(),
             completed,
             reported: counters.reported.get(),
@@ -46,13 +50,21 @@ impl Destination {
             waiting: state.queue.pairs(),
             running: counters.running.get(),
             finished: counters.finished.get(),
-            accepted: counters.accepted.get(),
-            owed: counters.owed.get(),
+            accepted: counters.door.accepted.get(),
+            owed: counters.door.owed.get(),
         }
     }
 
     /// What is kept of the dead letters, the oldest first.
     pub(crate) fn dead_letters(&self) -> Vec<DeadLetter> {
+        self.prune_dead_letters();
         self.dead_letters.lock().list()
+    }
+
+    /// Lets dead letters leave that have become too old since the last one was made.
+    fn prune_dead_letters(&self) {
+        let config = self.config();
+        let left = self.dead_letters.lock().prune(&config.dead_letters, Instant::now());
+        self.counters.drop(DropReason::DeadLetterBound, left);
     }
 }

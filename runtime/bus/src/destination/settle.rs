@@ -6,19 +6,22 @@ use std::time::SystemTime;
 
 use super::Destination;
 use super::flight::Flight;
+use crate::call::guarded;
 use crate::config::DestinationConfig;
 use crate::dead_letter::{DeadLetter, DeadLetterReason};
 use crate::delivery::Delivery;
 use crate::error::RequestError;
 use crate::listener::Usage;
 use crate::message::Message;
+use crate::name::DestinationName;
 use crate::outcome::{Answer, ErrorText, Outcome, Reply};
 use crate::queue::{Target, Targets};
 use crate::registration::Slot;
 use crate::request::{failure_of, never_received};
 use crate::settlement::{self, Settlement};
 use crate::statistics::DropReason;
-use crate::sync::Instant;
+use crate::sync::{Instant, after};
+use crate::value::Values;
 
 /// Who makes a call, which decides about attempts and where an answer goes.
 #[derive(Debug, Clone, Copy)]
@@ -109,7 +112,7 @@ impl Destination {
                 Settled::Again(Target {
                     slot: Arc::clone(&target.slot),
                     attempt: target.attempt + 1,
-                    due: Some(Instant::now() + delay),
+                    due: Some(after(Instant::now(), delay)),
                 })
             }
             _ => {
@@ -117,7 +120,7 @@ impl Destination {
                     Some(kind) => DeadLetterReason::of(kind),
                     None => DeadLetterReason::Closed,
                 };
-                self.bury(&flight.message, Some(last), reason, &config);
+                self.bury_with(&flight.message, &flight.values, Some(last), reason, &config);
                 self.counters.running.sub(1);
                 Settled::Ended
             }
@@ -133,7 +136,7 @@ impl Destination {
             flight.response = answer.response;
         }
         match answer.reply {
-            Some(reply) if manner.is_direct() => flight.response = Some(reply),
+            Some(reply) if manner.is_direct() => flight.response = Some(Box::new(reply)),
             Some(reply) => self.route_reply(delivery, reply).await,
             None => {}
         }
@@ -145,15 +148,24 @@ impl Destination {
     async fn route_reply(&self, delivery: &Delivery, reply: Reply) {
         let message = &delivery.message;
         let (Some(bus), Some(destination)) = (self.bus.upgrade(), message.response_destination()) else {
+            self.counters.door.owed.add(1);
             self.counters.drop(DropReason::NoResponseDestination, 1);
             return;
         };
-        let refused = Box::pin(bus.send_reply(delivery, destination, reply)).await.err();
-        if let Some((error, unsent)) = refused {
-            self.counters.owed.add(1);
-            let reason = DeadLetterReason::ReplyNotAccepted(error.name());
-            self.keep_letter(&unsent, None, reason, ErrorText::new(&error.to_string()), &self.config());
-        }
+        // Boxed: a reply to a synchronous destination runs its listeners, whose replies run others.
+        let mut sending = Box::pin(bus.send_reply(delivery, destination, reply.clone()));
+        let (reason, text, unsent) = match guarded(&self.interrupt, sending.as_mut()).await {
+            Ok(Ok(())) => return,
+            Ok(Err((error, unsent))) => {
+                (DeadLetterReason::ReplyNotAccepted(error.name()), ErrorText::new(&error.to_string()), unsent)
+            }
+            Err(_) => {
+                let text = ErrorText::new("the destination was closed while the reply waited for room");
+                (DeadLetterReason::Closed, text, unsent_reply(delivery, destination, reply))
+            }
+        };
+        self.counters.door.owed.add(1);
+        self.keep_letter(&unsent, unsent.values(), None, reason, text, &self.config());
     }
 
     /// Settles a delivery whose task went away in the middle of it.
@@ -171,7 +183,7 @@ impl Destination {
     pub(crate) fn settle_removed(
         &self,
         message: &Arc<Message>,
-        slot: &Slot,
+        target: &Target,
         listeners: usize,
         config: &DestinationConfig,
     ) {
@@ -181,7 +193,8 @@ impl Destination {
             return;
         }
         let outcome = Outcome::refused("its only listener was removed");
-        let last = LastAttempt { slot, attempts: 0, outcome: &outcome, usage: Usage::default() };
+        let attempts = target.attempt.saturating_sub(1);
+        let last = LastAttempt { slot: &target.slot, attempts, outcome: &outcome, usage: Usage::default() };
         self.bury(message, Some(last), DeadLetterReason::ListenerRemoved, config);
     }
 
@@ -189,23 +202,34 @@ impl Destination {
     pub(crate) fn bury_entry(&self, message: &Arc<Message>, targets: &Targets, config: &DestinationConfig) {
         match targets {
             Targets::Held => self.bury(message, None, DeadLetterReason::Closed, config),
-            Targets::One(target) => self.bury_all(message, std::slice::from_ref(target), config),
-            Targets::Some(targets) => self.bury_all(message, targets, config),
+            Targets::One(target) => {
+                self.bury_all(message, std::slice::from_ref(target), DeadLetterReason::Closed, config)
+            }
+            Targets::Some(targets) => self.bury_all(message, targets, DeadLetterReason::Closed, config),
             Targets::All(set) => {
                 let targets: Vec<Target> = set.iter().map(Target::first).collect();
-                self.bury_all(message, &targets, config);
+                self.bury_all(message, &targets, DeadLetterReason::Closed, config);
             }
         }
     }
 
     /// The same for these listeners of a message.
-    pub(super) fn bury_all(&self, message: &Arc<Message>, targets: &[Target], config: &DestinationConfig) {
-        let outcome = Outcome::refused("the destination was closed before its turn came");
+    pub(super) fn bury_all(
+        &self,
+        message: &Arc<Message>,
+        targets: &[Target],
+        reason: DeadLetterReason,
+        config: &DestinationConfig,
+    ) {
+        let outcome = Outcome::refused(match reason {
+            DeadLetterReason::QueueFull => "there was no room for its retry",
+            _ => "the destination was closed before its turn came",
+        });
         for target in targets {
             let attempts = target.attempt.saturating_sub(1);
             let last =
                 LastAttempt { slot: &target.slot, attempts, outcome: &outcome, usage: Usage::default() };
-            self.bury(message, Some(last), DeadLetterReason::Closed, config);
+            self.bury(message, Some(last), reason.clone(), config);
         }
     }
 
@@ -217,18 +241,31 @@ impl Destination {
         reason: DeadLetterReason,
         config: &DestinationConfig,
     ) {
+        self.bury_with(message, message.values(), last, reason, config);
+    }
+
+    /// The same with the values that its last attempt began with.
+    fn bury_with(
+        &self,
+        message: &Arc<Message>,
+        values: &Values,
+        last: Option<LastAttempt<'_>>,
+        reason: DeadLetterReason,
+        config: &DestinationConfig,
+    ) {
         let failure = match (&reason, &last) {
             (DeadLetterReason::Failed(_), Some(last)) => failure_of(last.outcome),
             (reason, _) => Some(never_received(&format!("the message became a dead letter: {reason}"))),
         };
         let text = last.as_ref().map_or(ErrorText::default(), |last| error_text(last.outcome));
-        self.keep_letter(message, last, reason, text, config);
+        self.keep_letter(message, values, last, reason, text, config);
         self.end_pairs(message, 1, || failure.clone());
     }
 
     fn keep_letter(
         &self,
         message: &Arc<Message>,
+        values: &Values,
         last: Option<LastAttempt<'_>>,
         reason: DeadLetterReason,
         last_error: ErrorText,
@@ -237,7 +274,7 @@ impl Destination {
         tracing::debug!(message_id = %message.id(), destination = %self.name, %reason, %last_error, "dead letter");
         let letter = DeadLetter {
             message: Arc::clone(message),
-            values: message.values().clone(),
+            values: values.clone(),
             listener: last.as_ref().map(|last| Arc::clone(&last.slot.name)),
             attempts: last.as_ref().map_or(0, |last| last.attempts),
             fuel: last.as_ref().and_then(|last| last.usage.fuel),
@@ -272,6 +309,13 @@ impl Destination {
             request.settled(failure);
         }
     }
+}
+
+/// A reply that was given up before any destination took it on.
+fn unsent_reply(delivery: &Delivery, to: &DestinationName, reply: Reply) -> Arc<Message> {
+    let message = delivery.message();
+    let context = delivery.origin().context(SystemTime::now());
+    Arc::new(Message::never_accepted(to.clone(), reply.into(), context, message.accepted_at()))
 }
 
 fn error_text(outcome: &Outcome) -> ErrorText {

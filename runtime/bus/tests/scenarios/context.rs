@@ -1,0 +1,194 @@
+//! CTX, HOP and PROF: what only the host says about a message, loops, and the old defaults.
+
+use crate::support::*;
+
+/// A listener that notes sender, hop count and attempt and sends the message on.
+fn forwarding(listener: &str, to: &'static str, bus: &Bus, notes: &Notes) -> NativeListener {
+    let (bus, notes) = (bus.clone(), notes.clone());
+    listener_fn(listener, move |delivery| {
+        let (bus, notes) = (bus.clone(), notes.clone());
+        async move {
+            let context = delivery.message().context();
+            notes.add(format!("{} {} {}", context.sender, context.hop_count, delivery.attempt()));
+            let on = text(delivery.text().unwrap());
+            match bus.send_as(&delivery.origin(), to, on).await {
+                Ok(_) => Outcome::done(),
+                Err(error) => Outcome::refused(error.name()),
+            }
+        }
+    })
+}
+
+fn identity() -> Identity {
+    Identity { tenant: "7".to_owned(), principal: "5".to_owned() }
+}
+
+fn trace() -> Trace {
+    let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned();
+    Trace { traceparent, tracestate: Some("a=1".to_owned()) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn ctx_1_4_identity_and_trace_are_read_by_the_listener_and_carried_on() {
+    // Whoever handles the second message must know on whose behalf, and in which trace.
+    let (bus, notes) = (bus(), Notes::default());
+    bus.create(parallel("t/a")).unwrap();
+    bus.create(serial("t/b")).unwrap();
+    bus.register("t/a", forwarding("a", "t/b", &bus, &notes)).unwrap();
+    let end = ending("b", &notes, |delivery| {
+        let context = delivery.message().context();
+        assert_eq!(context.identity.as_deref(), Some(&identity()));
+        assert_eq!(context.trace.as_deref(), Some(&trace()));
+        Outcome::done()
+    });
+    bus.register("t/b", end).unwrap();
+    let origin = Origin::host().with_identity(identity()).with_trace(trace());
+    bus.send_as(&origin, "t/a", text("m")).await.unwrap();
+    settled(&bus).await;
+    assert_eq!((notes.len(), figures(&bus, "t/b").failed_total()), (2, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn ctx_2_values_that_look_like_context_are_ordinary_values() {
+    // No impersonation by values.
+    let (bus, notes) = (bus(), Notes::default());
+    bus.create(serial("t/s")).unwrap();
+    let listener = ending("l", &notes, |delivery| {
+        let context = delivery.message().context();
+        assert_eq!((&*context.sender, context.hop_count), ("guest", 0));
+        assert!(context.identity.is_none());
+        assert_eq!(delivery.values().text("sender"), Ok(Some("host")));
+        Outcome::done()
+    });
+    bus.register("t/s", listener).unwrap();
+    let message = text("m").value("sender", "host").unwrap().value("tenant", "7").unwrap();
+    let message = message.value("hop-count", 99).unwrap();
+    bus.send_as(&Origin::named("guest"), "t/s", message).await.unwrap();
+    settled(&bus).await;
+    assert_eq!((notes.len(), figures(&bus, "t/s").failed_total()), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn ctx_3_the_first_sender_is_the_host_and_the_second_the_listener_one_hop_further() {
+    // Each message names who sent it, not who began.
+    let (bus, notes) = (bus(), Notes::default());
+    bus.create(serial("t/a")).unwrap();
+    bus.create(serial("t/b")).unwrap();
+    bus.register("t/a", forwarding("first", "t/b", &bus, &notes)).unwrap();
+    bus.register("t/b", forwarding("second", "t/unknown", &bus, &notes)).unwrap();
+    bus.send("t/a", text("m")).await.unwrap();
+    settled(&bus).await;
+    assert_eq!(notes.all(), ["host 0 1", "first 1 1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn ctx_5_a_message_without_identity_causes_messages_without_one() {
+    // Nothing of the message before may stay with a worker.
+    let (bus, notes) = (bus(), Notes::default());
+    bus.create(serial("t/a")).unwrap();
+    bus.create(serial("t/b")).unwrap();
+    bus.register("t/a", forwarding("a", "t/b", &bus, &Notes::default())).unwrap();
+    let seen = notes.clone();
+    bus.register(
+        "t/b",
+        listener_fn("b", move |delivery| {
+            seen.add(format!(
+                "{:?}",
+                delivery.message().context().identity.as_ref().map(|known| &known.tenant)
+            ));
+            async { Outcome::done() }
+        }),
+    )
+    .unwrap();
+    bus.send_as(&Origin::host().with_identity(identity()), "t/a", text("1")).await.unwrap();
+    bus.send("t/a", text("2")).await.unwrap();
+    settled(&bus).await;
+    assert_eq!(notes.all(), ["Some(\"7\")", "None"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_carries_the_identity_the_trace_and_one_hop_more() {
+    // The host sends it, and it is caused by the message all the same.
+    let (bus, notes) = (bus(), Notes::default());
+    bus.create(serial("t/s")).unwrap();
+    bus.create(serial("t/back")).unwrap();
+    bus.register("t/s", echo("l")).unwrap();
+    let back = ending("back", &notes, |delivery| {
+        let (message, context) = (delivery.message(), delivery.message().context());
+        assert_eq!((context.hop_count, message.response_id()), (1, Some("mine")));
+        assert_eq!(context.identity.as_deref(), Some(&identity()));
+        assert_eq!(context.trace.as_deref(), Some(&trace()));
+        Outcome::done()
+    });
+    bus.register("t/back", back).unwrap();
+    let origin = Origin::host().with_identity(identity()).with_trace(trace());
+    let message = text("m").response_destination(name("t/back")).response_id("mine");
+    bus.send_as(&origin, "t/s", message).await.unwrap();
+    settled(&bus).await;
+    assert_eq!((notes.all(), figures(&bus, "t/back").failed_total()), (vec!["back:m".to_owned()], 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn hop_1_2_a_loop_ends_by_itself_and_the_next_message_starts_at_zero() {
+    // 16 hops are allowed: 17 messages in all, and the 18th is refused to its sender.
+    let (bus, notes) = (bus(), Notes::default());
+    bus.create(serial("t/a")).unwrap();
+    bus.create(serial("t/b")).unwrap();
+    bus.register("t/a", forwarding("a", "t/b", &bus, &notes)).unwrap();
+    bus.register("t/b", forwarding("b", "t/a", &bus, &notes)).unwrap();
+    for _ in 0..2 {
+        bus.send("t/a", text("m")).await.unwrap();
+        settled(&bus).await;
+    }
+    assert_eq!((notes.len(), notes.count("host 0 1")), (34, 2));
+    let letters = [bus.dead_letters("t/a"), bus.dead_letters("t/b")].concat();
+    assert_eq!(letters.len(), 2);
+    assert!(letters.iter().all(|letter| letter.last_error.as_str() == "hops-exceeded"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn hop_1_a_loop_over_a_synchronous_destination_ends_too() {
+    // Here each hop is a frame on the sender's task, so that a loop without end would be worse than slow.
+    let (bus, notes) = (bus(), Notes::default());
+    bus.create(synchronous("t/y")).unwrap();
+    bus.register("t/y", forwarding("l", "t/y", &bus, &notes)).unwrap();
+    bus.send("t/y", text("m")).await.unwrap();
+    settled(&bus).await;
+    assert_eq!((notes.len(), bus.dead_letters("t/y").len()), (17, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn prof_1_the_old_defaults_drop_what_liferay_dropped_and_count_it() {
+    // Three settings give Liferay's behaviour back, except that each drop is counted.
+    let (bus, notes, gate) = (bus(), Notes::default(), Gate::closed());
+    bus.create(with(serial("t/s"), |config| {
+        config.on_no_listener = OnNoListener::Discard;
+        config.rejected_execution = RejectedExecution::Discard;
+        config.retry.attempts_max = 1;
+        config.queue_entries_max = 1;
+    }))
+    .unwrap();
+    bus.send("t/s", text("nobody")).await.unwrap();
+    let (seen, at) = (notes.clone(), gate.clone());
+    bus.register(
+        "t/s",
+        listener_fn("l", move |delivery| {
+            let (seen, at) = (seen.clone(), at.clone());
+            async move {
+                seen.add(note_of(&delivery));
+                at.pass().await;
+                Outcome::retry("later")
+            }
+        }),
+    )
+    .unwrap();
+    bus.send("t/s", text("1")).await.unwrap();
+    eventually(|| notes.len() == 1).await;
+    bus.send("t/s", text("2")).await.unwrap();
+    bus.send("t/s", text("3")).await.unwrap();
+    gate.open();
+    settled(&bus).await;
+    assert_eq!(notes.all(), ["l:1", "l:2"]);
+    let then = figures(&bus, "t/s");
+    assert_eq!((then.dropped["no-listener"], then.dropped["queue-full"], then.retried), (1, 1, 0));
+}

@@ -1,0 +1,31 @@
+//! The scenarios of `scenarios.md` that the bus alone can show, with native listeners, and the hard corners of
+//! `semantics.md`. A test is named by the id of its scenario and by what it finds; nothing here waits for real time.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail by panicking, as the tests themselves do"
+)]
+
+mod support;
+
+mod context;
+mod errors;
+mod life;
+mod message;
+mod queue;
+mod registry;
+mod statistics;
+mod sync;
+mod types;
+
+mod clock;
+mod deadlock;
+mod policies;
+mod races;
+mod removal;
+mod replies;
+mod rest;
+mod retries;
