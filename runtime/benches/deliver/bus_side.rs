@@ -27,16 +27,16 @@ pub(super) async fn deliver(
     };
     let platform = Platform::start(config).await?;
     let bus = platform.bus().clone();
-    let message = Outgoing::bytes(vec![b'x'; payload_bytes]);
-    let first = bus.send(DESTINATION, message.clone()).await?;
+    // Each message has a payload of its own, as messages do.
+    let message = move || Outgoing::bytes(vec![b'x'; payload_bytes]);
+    bus.send(DESTINATION, message()).await?;
     bus.idle().await;
-    let _ = first;
     let started = Instant::now();
     let sender = tokio::spawn({
         let bus = bus.clone();
         async move {
             for _ in 0..count {
-                bus.send(DESTINATION, message.clone()).await?;
+                bus.send(DESTINATION, message()).await?;
             }
             Ok::<(), sandbus::bus::SendError>(())
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use smol_str::SmolStr;
 
 use crate::message::{Message, WaitChain};
 use crate::name::DestinationName;
@@ -112,7 +113,7 @@ impl Delivery {
     pub fn origin(&self) -> Origin {
         let context = self.message.context();
         Origin {
-            sender: Arc::clone(&self.listener),
+            sender: SmolStr::new(&self.listener),
             identity: context.identity.clone(),
             trace: context.trace.clone(),
             hop_count: context.hop_count.saturating_add(1),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use smol_str::SmolStr;
 use uuid::Uuid;
 
 use crate::name::DestinationName;
@@ -165,7 +166,7 @@ impl From<Reply> for Outgoing {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Context {
     /// The name of the guest that sent it, or `host`.
-    pub sender: Arc<str>,
+    pub sender: SmolStr,
     /// When it was accepted, by the wall clock.
     pub sent_at: SystemTime,
     /// 0 for a message that no other message caused.
@@ -316,7 +317,7 @@ impl WaitChain {
     /// Whether a listener of `destination` is among those who wait.
     pub(crate) fn contains(mut self: &Arc<Self>, destination: &DestinationName) -> bool {
         loop {
-            if self.destination.same(destination) {
+            if self.destination == *destination {
                 return true;
             }
             match &self.parent {

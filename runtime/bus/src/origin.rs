@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use smol_str::SmolStr;
+
 use crate::message::{Context, WaitChain};
 use crate::sync::Instant;
 
@@ -30,7 +32,7 @@ pub struct Identity {
 /// Who sends, on whose behalf, caused by what, and how long it can wait.
 #[derive(Debug, Clone)]
 pub struct Origin {
-    pub(crate) sender: Arc<str>,
+    pub(crate) sender: SmolStr,
     pub(crate) identity: Option<Arc<Identity>>,
     pub(crate) trace: Option<Arc<Trace>>,
     /// The hop count that a message of this origin gets.
@@ -53,7 +55,7 @@ impl Origin {
     #[must_use]
     pub fn named(sender: &str) -> Self {
         Self {
-            sender: Arc::from(sender),
+            sender: SmolStr::new(sender),
             identity: None,
             trace: None,
             hop_count: 0,
@@ -92,7 +94,7 @@ impl Origin {
 
     pub(crate) fn context(&self, sent_at: SystemTime) -> Context {
         Context {
-            sender: Arc::clone(&self.sender),
+            sender: self.sender.clone(),
             sent_at,
             hop_count: self.hop_count,
             trace: self.trace.clone(),

@@ -26,6 +26,9 @@ pub(crate) struct Target {
 pub(crate) enum Targets {
     /// None was there at acceptance: the first one that registers.
     Held,
+    /// So many of the destination's present listeners, from that one on, for the first time. No listener is named, so that
+    /// senders and workers share no counter of references; before the listeners change, [`Queue::fix`] names them.
+    Current { first: usize, count: usize },
     /// The one listener of an entry of a parallel destination.
     One(Target),
     /// All that a serial destination had at acceptance, in order, for the first time.
@@ -39,6 +42,7 @@ impl Targets {
     pub(crate) fn pairs(&self) -> u64 {
         match self {
             Targets::Held | Targets::One(_) => 1,
+            Targets::Current { count, .. } => *count as u64,
             Targets::All(set) => set.len() as u64,
             Targets::Some(targets) => targets.len() as u64,
         }
@@ -46,17 +50,28 @@ impl Targets {
 
     fn due(&self) -> Option<Instant> {
         match self {
-            Targets::Held | Targets::All(_) => None,
+            Targets::Held | Targets::Current { .. } | Targets::All(_) => None,
             Targets::One(target) => target.due,
             Targets::Some(targets) => targets.iter().filter_map(|target| target.due).min(),
         }
+    }
+
+    /// Names the listeners.
+    fn fix(&mut self, listeners: &Arc<ListenerSet>) {
+        let Targets::Current { first, count } = *self else { return };
+        *self = if first == 0 && count == listeners.len() {
+            Targets::All(Arc::clone(listeners))
+        } else {
+            Targets::Some(listeners.iter().skip(first).take(count).map(Target::first).collect())
+        };
     }
 
     /// Takes what is owed to `slot` out of the targets.
     fn remove(&mut self, slot: &Arc<Slot>) -> Option<Target> {
         let is_it = |target: &Target| Arc::ptr_eq(&target.slot, slot);
         match self {
-            Targets::Held => None,
+            // The queue has named its listeners before one of them goes.
+            Targets::Held | Targets::Current { .. } => None,
             Targets::One(target) if is_it(target) => {
                 let removed = target.clone();
                 *self = Targets::Some(Vec::new());
@@ -193,6 +208,11 @@ impl Ord for Waiting {
 }
 
 impl Queue {
+    /// Names the listeners of what waits; to be called before they change, and before what waits is taken for good.
+    pub(crate) fn fix(&mut self, listeners: &Arc<ListenerSet>) {
+        self.ready.iter_mut().for_each(|entry| entry.targets.fix(listeners));
+    }
+
     /// Moves up to `count` entries that are ready into `claim`. Their order is kept, and they still wait.
     pub(crate) fn claim(&mut self, claim: &Claim, count: usize) {
         let count = count.min(self.ready.len());

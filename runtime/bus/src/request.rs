@@ -150,11 +150,12 @@ impl Requests {
         reply: impl FnOnce() -> Reply,
     ) -> Found {
         let tracker = match self.find(id) {
-            Some(tracker) if tracker.response_destination.same(destination) => tracker,
+            Some(tracker) if tracker.response_destination == *destination => tracker,
             _ => return Found::Nobody(self.what_was(id)),
         };
-        let woken = tracker.answer(reply());
+        // Before the sender wakes: its leaving would call every later answer a late one.
         self.table.lock().finish(&tracker.id, DropReason::DuplicateReply);
+        let woken = tracker.answer(reply());
         if woken { Found::Answered } else { Found::Nobody(DropReason::LateReply) }
     }
 

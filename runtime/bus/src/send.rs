@@ -334,7 +334,7 @@ impl Shared {
             return false;
         }
         let waiting = message.response_id().and_then(|id| self.requests.find(id));
-        waiting.is_some_and(|tracker| tracker.response_destination.same(&destination.name))
+        waiting.is_some_and(|tracker| tracker.response_destination == destination.name)
     }
 
     /// Wakes whoever waits for this message; settles it where nobody else was owed it.

@@ -9,7 +9,7 @@ use crate::destination::{Destination, Life, State};
 use crate::limits::{CLAIM_ENTRIES_MAX, CLAIM_TIME_MAX};
 use crate::listener::ListenerInstance;
 use crate::queue::{Claim, Entry, Next};
-use crate::registration::Slot;
+use crate::registration::{ListenerSet, Slot};
 use crate::sync::{Instant, MutexGuard, after, sleep_until};
 
 /// Runs worker `number` of `destination` until the pool shrinks or the destination closes.
@@ -24,10 +24,11 @@ pub(crate) async fn work(destination: Arc<Destination>, number: u32, claim: Arc<
         claim_size: 1,
         claimed_at: now,
         left: false,
+        present: Arc::default(),
     };
     let mut instances = Instances::default();
     while let Some(entry) = seat.take(&mut instances).await {
-        destination.run(entry, &mut instances, number).await;
+        destination.run(entry, &seat.present, &mut instances, number).await;
         // A queue that never runs empty must not keep this thread from its other tasks.
         tokio::task::coop::consume_budget().await;
     }
@@ -78,6 +79,8 @@ struct Seat {
     claimed_at: Instant,
     /// Whether the books know already that this worker leaves.
     left: bool,
+    /// The destination's listeners at this worker's last look: those of what it has taken since.
+    present: Arc<ListenerSet>,
 }
 
 impl Drop for Seat {
@@ -136,7 +139,7 @@ impl Seat {
     /// One look at the destination, under its lock.
     fn turn(&mut self, cx: &Context<'_>, idle_since: &mut Option<Instant>) -> Turn {
         self.fit_claim();
-        let Seat { destination, number, claim, active, claim_size, left, .. } = self;
+        let Seat { destination, number, claim, active, claim_size, left, present, .. } = self;
         let mut state = destination.state();
         state.queue.settle_claim(claim);
         state.pool.active -= usize::from(std::mem::take(active));
@@ -146,6 +149,9 @@ impl Seat {
             Next::Entry(entry) => {
                 *active = true;
                 state.pool.active += 1;
+                if !Arc::ptr_eq(present, &state.listeners) {
+                    *present = Arc::clone(&state.listeners);
+                }
                 // The others get their share of what is ready.
                 let share = state.queue.ready_len() / state.pool.current.max(1);
                 state.queue.claim(claim, share.min(*claim_size - 1));

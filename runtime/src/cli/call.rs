@@ -71,7 +71,7 @@ fn guest(call: &Call, global: &Global) -> Result<(GuestSettings, RuntimeSettings
     let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
     if Path::new(&call.guest).extension().is_some_and(|ending| ending == "wasm") {
         let stem = Path::new(&call.guest).file_stem().and_then(|stem| stem.to_str()).unwrap_or("guest");
-        spec.insert(0, format!("{stem}={}", call.guest));
+        spec.insert(0, format!("{}=\"{}\"", guest_name(stem), call.guest));
         let runtime = RuntimeSettings { compile_cache: CompileCache::Off, ..RuntimeSettings::default() };
         return Ok((parse_guest_spec(&spec.join(","), &here)?, runtime));
     }
@@ -93,6 +93,12 @@ fn guest(call: &Call, global: &Global) -> Result<(GuestSettings, RuntimeSettings
     let manifest = Manifest::load_with(&file, &overrides)?;
     let found = manifest.guest(&call.guest).cloned();
     found.map(|guest| (guest, manifest.runtime.clone())).ok_or_else(|| Problems::from(Vec::new()))
+}
+
+/// A guest's name made of a file's: what a name may not have becomes `-`.
+pub(super) fn guest_name(stem: &str) -> String {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    stem.chars().take(64).map(|c| if allowed(c) { c } else { '-' }).collect()
 }
 
 fn message(call: &Call) -> Result<Outgoing, Problems> {
@@ -126,8 +132,13 @@ async fn platform(
         }
     }
     guest.listens_to = vec![call.dest.clone()];
-    let config =
-        PlatformConfig { runtime, destinations, guests: vec![guest], log_sink: output.guest_lines() };
+    let config = PlatformConfig {
+        runtime,
+        destinations,
+        guests: vec![guest],
+        save_left: false,
+        log_sink: output.guest_lines(),
+    };
     Platform::start(config).await.map_err(|error| start_problem(&error).0.into())
 }
 
@@ -184,6 +195,7 @@ fn sent_listener(output: Output, mock: Option<Reply>) -> sandbus_bus::NativeList
 
 /// How the call ended.
 struct Report {
+    guest: String,
     letter: Option<DeadLetter>,
     reply: Option<Reply>,
     fuel: u64,
@@ -206,6 +218,7 @@ impl Report {
         let listener =
             statistics.and_then(|each| each.listeners.into_iter().find(|listener| listener.name == name));
         Self {
+            guest: name.to_owned(),
             letter: platform.bus().dead_letters(&call.dest).pop(),
             reply,
             fuel: listener.as_ref().map_or(0, |listener| listener.fuel_max),
@@ -254,7 +267,10 @@ impl Report {
         } else {
             String::new()
         };
-        let least = if self.letter.is_some() && self.fuel < self.fuel_max { "at least " } else { "" };
+        let faulted = self.letter.as_ref().is_some_and(|letter| {
+            matches!(letter.reason, DeadLetterReason::Failed(sandbus_bus::FailureKind::Faulted(_)))
+        });
+        let least = if faulted && self.fuel < self.fuel_max { "at least " } else { "" };
         format!(
             "{calls}   fuel {least}{} of {}   memory {} KiB   time {:.1} ms",
             thousands(self.fuel),
@@ -267,9 +283,9 @@ impl Report {
     fn problem(&self, letter: &DeadLetter) -> Problem {
         let code = match letter.reason {
             DeadLetterReason::Failed(kind) => failure_code(kind),
-            _ => Code::HostFailed,
+            ref other => Code::find(other.name()).unwrap_or(Code::HostFailed),
         };
-        let guest = letter.listener.as_deref().unwrap_or("guest");
+        let guest = &self.guest;
         let text = format!("guest `{guest}` ended in `{}`: {}", letter.reason, letter.last_error);
         let problem = Problem::new(code, text).with_usual_help();
         match code {

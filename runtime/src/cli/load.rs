@@ -71,7 +71,7 @@ pub(super) fn nearest() -> Result<PathBuf, Problems> {
 /// A component that was named alone: with one `--dest` it listens there.
 fn guest_spec(component: &Path, all: &[PathBuf], destinations: &[String]) -> String {
     let name = component.file_stem().and_then(|stem| stem.to_str()).unwrap_or("guest");
-    let mut spec = format!("{name}={}", component.display());
+    let mut spec = format!("{}=\"{}\"", super::call::guest_name(name), component.display());
     if let ([_], [destination]) = (all, destinations) {
         let destination = destination.split(['=', ',']).next().unwrap_or_default();
         spec.push_str(&format!(",listens-to={destination}"));

@@ -59,7 +59,8 @@ pub(super) fn start_problem(error: &StartError) -> (Problem, Option<&str>) {
             if let Some(help) = problem.help() {
                 named = named.with_help(help);
             }
-            (causes(named, source), Some(guest))
+            let told = matches!(source, LoadError::Prescan { .. });
+            (if told { named } else { causes(named, source) }, Some(guest))
         }
         StartError::NotAListener { guest, .. } => {
             let help = "export `sandbus:bus/message-listener`, or remove its `listens-to`";

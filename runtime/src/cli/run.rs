@@ -51,12 +51,23 @@ pub(super) async fn run(run: Run, global: &Global, output: &Output) -> Result<Ex
         let (destination, payload) = destination_and_payload(typed)?;
         sends.push((destination.to_owned(), payload.message(None)));
     }
+    let named =
+        run.prints.iter().map(|name| ("--print", name)).chain(sends.iter().map(|(name, _)| ("--send", name)));
+    for (flag, name) in named {
+        known_destination(&manifest, flag, name)?;
+    }
     let mut signals = Signals::new()?;
     load::build_guests(&manifest, output).await?;
     let started = Instant::now();
     let platform = start(&manifest, output).await?;
     let guests = platform.guests().iter().map(|guest| guest.name().to_owned()).collect();
-    let gone = print(&platform, &run.prints, *output)?;
+    let gone = match print(&platform, &run.prints, *output) {
+        Ok(gone) => gone,
+        Err(problems) => {
+            platform.shutdown().await;
+            return Err(problems);
+        }
+    };
     output.note(&ready(&platform, started.elapsed()));
     for (destination, message) in sends {
         let sent = platform.bus().send(&destination, message).await;
@@ -70,6 +81,25 @@ pub(super) async fn run(run: Run, global: &Global, output: &Output) -> Result<Ex
     let summary = Summary::new(platform.bus(), guests);
     let ended = platform.shutdown().await;
     Ok(say_end(output, until, ended_by, waited, &summary, &ended))
+}
+
+/// Whether the manifest has a destination of this name, or a guest could make it: found before anything is started.
+fn known_destination(manifest: &Manifest, flag: &str, name: &str) -> Result<(), Problem> {
+    let defined = manifest.destinations.iter().any(|destination| destination.name.as_str() == name);
+    let makeable =
+        manifest.guests.iter().flat_map(|guest| &guest.grants.create).any(|prefix| name.starts_with(prefix));
+    if defined || makeable || name.starts_with(sandbus_bus::RESERVED_PREFIX) {
+        return Ok(());
+    }
+    let text = format!("{flag}: no destination is called `{name}`");
+    let names: Vec<&str> =
+        manifest.destinations.iter().map(|destination| destination.name.as_str()).collect();
+    let nearest = names.iter().max_by(|a, b| strsim::jaro(a, name).total_cmp(&strsim::jaro(b, name)));
+    let problem = Problem::new(Code::NoSuchDestination, text);
+    Err(match nearest {
+        Some(near) if strsim::jaro(near, name) > 0.7 => problem.with_help(format!("did you mean `{near}`?")),
+        _ => problem.with_help(format!("there are {}", names.join(", "))),
+    })
 }
 
 fn until(run: &Run) -> Result<Until, Problem> {
@@ -90,6 +120,7 @@ async fn start(manifest: &Manifest, output: &Output) -> Result<Platform, Problem
         runtime: manifest.runtime.clone(),
         destinations: manifest.destinations.clone(),
         guests: manifest.guests.clone(),
+        save_left: true,
         log_sink: output.guest_lines(),
     };
     Platform::start(config).await.map_err(|error| match start_problem(&error) {
@@ -113,10 +144,6 @@ fn print(
     let gone = Arc::new(tokio::sync::Notify::new());
     let several = prints.len() > 1;
     for destination in prints {
-        if !platform.bus().has_destination(destination) {
-            let text = format!("--print: no destination is called `{destination}`");
-            return Err(Problem::new(Code::NoSuchDestination, text).into());
-        }
         let gone = Arc::clone(&gone);
         let listener = listener_fn("print", move |delivery: Delivery| {
             let text = if output.json {

@@ -61,7 +61,7 @@ codes! {
     SecretInManifest = "SB0116", "secret-in-manifest", 3, "a secret stands literally in the manifest",
         "take it from the environment: `{ env = \"NAME\" }`";
     ManifestMissing = "SB0120", "manifest-missing", 4, "the manifest does not exist",
-        "`sandbus new` makes one; `-f FILE` names another";
+        "write one (the README shows the smallest), or name another with `-f FILE`";
     ManifestIsDirectory = "SB0121", "manifest-is-directory", 3, "the manifest is a directory",
         "name the file itself, usually `sandbus.toml`";
     ManifestUnreadable = "SB0122", "manifest-unreadable", 3, "the manifest cannot be read",
@@ -71,11 +71,11 @@ codes! {
     ManifestNotText = "SB0124", "manifest-not-text", 3, "the manifest is not UTF-8 text",
         "save the file as UTF-8";
     NoManifest = "SB0125", "no-manifest", 4, "no manifest was found here or above",
-        "`sandbus new` makes one; `-f FILE` names one; `run` also works with --guest and --dest";
+        "write one, or name one with `-f FILE`; `run` also works with --guest and --dest";
 
     // SB02: loading a guest.
     ComponentMissing = "SB0201", "component-missing", 4, "the component's file does not exist",
-        "build it first (`sandbus build`), or correct its path";
+        "build it first, or correct its path";
     ComponentIsDirectory = "SB0202", "component-is-directory", 3, "the component's path is a directory",
         "name the `.wasm` file itself";
     ComponentUnreadable = "SB0203", "component-unreadable", 3, "the component's file cannot be read",
@@ -103,15 +103,15 @@ codes! {
     MissingImport = "SB0214", "missing-import", 3, "the component imports something that the platform does not provide",
         "`sandbus inspect FILE` lists each import and whether it is provided";
     WrongImportType = "SB0215", "wrong-import-type", 3, "the component imports something with another type than provided",
-        "build it against the WIT of this release: `sandbus inspect FILE --wit`";
+        "build it against the WIT files of this release";
     MissingExport = "SB0216", "missing-export", 3, "the component exports no interface that makes it a guest",
         "export `sandbus:bus/message-listener` or `sandbus:bus/lifecycle`";
     WrongExportType = "SB0217", "wrong-export-type", 3, "an export of the component has another type than expected",
-        "build it against the WIT of this release: `sandbus inspect FILE --wit`";
+        "build it against the WIT files of this release";
     DoesNotCompile = "SB0218", "does-not-compile", 3, "the component is not valid or does not compile",
         "build it again with a current toolchain; `wasm-tools validate FILE` says where it breaks";
     ActivationFailed = "SB0219", "activation-failed", 3, "the guest's `activate` failed",
-        "look at its log: `sandbus logs GUEST`";
+        "the guest's own lines are above";
     PoolTooSmall = "SB0220", "pool-too-small", 3, "the instance pool has no room for what the guests ask",
         "raise `runtime.total-instances` or `runtime.total-memory`, or lower the guests' limits";
     InitialSizeTooLarge = "SB0221", "initial-size-too-large", 3, "the component starts with more memory or tables than it may have",
@@ -119,13 +119,13 @@ codes! {
     InstantiationFailed = "SB0222", "instantiation-failed", 3, "no instance of the component could be made",
         "the causes say what stopped it";
     GuestExists = "SB0223", "guest-exists", 3, "a guest of this name is loaded already",
-        "choose another name, or reload the guest: `sandbus guest reload GUEST`";
+        "choose another name";
 
     // SB03: how a guest ended.
     Refused = "SB0301", "refused", 9, "the listener says that the message is bad and stays bad",
         "look at the listener's text; correct the message and send it anew";
     Retry = "SB0302", "retry", 9, "the listener asked to try again later until its attempts were used up",
-        "remove what it waits for, then redrive: `sandbus dlq redrive --reason retry`";
+        "remove what it waits for, then send the message anew";
     Trap = "SB0310", "trap", 10, "the guest stopped itself: a panic, an unreachable instruction, an access outside its memory",
         "this is a fault in the guest; build it with debug = 1 to see file and line";
     OutOfFuel = "SB0311", "out-of-fuel", 10, "the guest used all the fuel that one call may use",
@@ -139,11 +139,11 @@ codes! {
     Processor = "SB0315", "processor", 10, "an inbound processor failed before the listener was called",
         "look at the processor's own text";
     Interrupted = "SB0316", "interrupted", 10, "the host stopped the call: close now, unload, or the end of a drain",
-        "redrive the message if it is still wanted";
+        "send the message anew if it is still wanted";
 
     // SB04: the bus.
     NoSuchDestination = "SB0401", "no-such-destination", 4, "no destination of this name exists",
-        "`sandbus dest ls` lists those that do";
+        "look for it under [destinations], or among the --dest flags";
     NoListener = "SB0402", "no-listener", 7, "the destination has no listener and its policy is to refuse",
         "load a guest that listens there, or set `on-no-listener`";
     QueueFull = "SB0403", "queue-full", 7, "the destination's queue is full",
@@ -151,7 +151,7 @@ codes! {
     Closed = "SB0404", "closed", 7, "the destination is closed or closes",
         "open it, or wait until the host has started";
     Timeout = "SB0405", "timeout", 8, "no answer came in time",
-        "raise the timeout, or look at the listener: `sandbus trace --last`";
+        "raise the timeout, or look at what the listener does";
     NoReply = "SB0406", "no-reply", 8, "every listener is done and none answered",
         "return a reply from the listener, or use `send`";
     WouldDeadlock = "SB0407", "would-deadlock", 7, "the request would wait for itself",
@@ -159,13 +159,13 @@ codes! {
     Denied = "SB0408", "denied", 6, "the guest has no grant for it",
         "add the destination to the guest's grants";
     HopsExceeded = "SB0409", "hops-exceeded", 7, "messages cause messages without end",
-        "look for a loop between guests (`sandbus trace`), or raise `runtime.max-hops`";
+        "look for a loop between guests, or raise `runtime.max-hops`";
     TooLarge = "SB0410", "too-large", 7, "the message is larger than its destination takes",
         "send less, or raise `max-message-size`";
     Paused = "SB0411", "paused", 7, "the synchronous destination is paused",
-        "resume it: `sandbus dest resume DEST`";
+        "resume it";
     ListenerUnavailable = "SB0412", "listener-unavailable", 7, "the listener is held back after too many faults",
-        "wait for its trial call, or reload the guest";
+        "wait until it is called again";
     Busy = "SB0413", "busy", 1, "too many senders wait for answers already",
         "wait, or raise `runtime.max-waiting-requests`";
     LimitReached = "SB0414", "limit-reached", 1, "the call has used up a limit of what it may send",
@@ -193,7 +193,7 @@ codes! {
 
     // SB09: the host and the command line.
     NoHost = "SB0901", "no-host", 5, "no running host was found",
-        "start one with `sandbus dev` or `sandbus run`, or name it with --admin";
+        "start one with `sandbus run`";
     Usage = "SB0902", "usage", 2, "the command line is not right",
         "`--help` behind the command shows what it takes";
     BadSpec = "SB0903", "bad-spec", 2, "a --guest or --dest specification is not right",
@@ -205,7 +205,7 @@ codes! {
     BadValue = "SB0906", "bad-value", 2, "a --value is not right",
         "write KEY=VALUE, or KEY:TYPE=VALUE with text, int, float, bool or bytes";
     NoSuchGuest = "SB0907", "no-such-guest", 4, "no guest of this name exists",
-        "`sandbus guest ls` lists those that do";
+        "look for it under [guests]";
     FileMissing = "SB0908", "file-missing", 4, "a file does not exist",
         "correct the path";
     FileUnreadable = "SB0909", "file-unreadable", 1, "a file cannot be read",
@@ -215,15 +215,15 @@ codes! {
     StateDirectory = "SB0911", "state-directory", 1, "the state directory cannot be used",
         "check the permissions of `runtime.state-dir`";
     AddressTaken = "SB0912", "address-taken", 1, "the address is used by another program",
-        "choose another with --listen, or stop the other program";
+        "choose another, or stop the other program";
     NoSuchCode = "SB0913", "no-such-code", 4, "no error has this code or name",
-        "`sandbus explain --list` lists them all";
+        "the codes are listed in the documentation";
     NoSuchTemplate = "SB0914", "no-such-template", 4, "no template has this name",
-        "`sandbus new --list` lists them all";
+        "choose one that exists";
     NotEmpty = "SB0915", "not-empty", 1, "the directory is not empty",
         "choose another, or use --force";
     LeftOver = "SB0916", "left-over", 1, "dead letters or waiting messages are left",
-        "`sandbus dlq ls` shows the dead letters and why";
+        "the summary above says which, and why";
     EngineFailed = "SB0917", "engine-failed", 1, "the WebAssembly engine could not be made",
         "use `runtime.allocator = \"on-demand\"`, or lower `total-instances` and `total-memory`";
     HostFailed = "SB0918", "host-failed", 1, "the host itself failed",
@@ -233,5 +233,5 @@ codes! {
     NotAvailable = "SB0920", "not-available", 2, "this is not in this release",
         "`sandbus --help` lists what is";
     NoSuchMessage = "SB0921", "no-such-message", 4, "no message or dead letter has this id",
-        "`sandbus dlq ls` and `sandbus trace` list ids";
+        "compare the id with the logs";
 }

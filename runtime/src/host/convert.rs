@@ -56,12 +56,17 @@ pub(super) fn wire_values(values: &Values) -> Vec<(String, wire::Value)> {
     values.iter().map(|(key, value)| (key.to_owned(), wire_value(value))).collect()
 }
 
-/// A reply, also one that `receive` returned.
-pub(crate) fn reply(reply: wire::Reply) -> Result<bus::Reply, bus::ValuesError> {
+/// A reply, also one that `receive` returned; or the rule that it breaks.
+pub(crate) fn reply(reply: wire::Reply) -> Result<bus::Reply, String> {
+    let content_type_bytes = reply.content_type.as_ref().map_or(0, String::len);
+    let bytes_max = bus::limits::CONTENT_TYPE_BYTES_MAX;
+    if content_type_bytes > bytes_max {
+        return Err(format!("the content type has {content_type_bytes} bytes; it may have {bytes_max}"));
+    }
     Ok(bus::Reply {
         payload: reply.payload.into(),
         content_type: reply.content_type.map(Arc::from),
-        values: values(reply.values)?,
+        values: values(reply.values).map_err(|error| error.to_string())?,
     })
 }
 

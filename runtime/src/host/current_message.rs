@@ -58,7 +58,7 @@ impl Host for HostState {
         let bytes_max = self.message_bytes_max()?;
         let response = match reply(response) {
             Ok(response) => response,
-            Err(error) => return Ok(Err(ChangeError::Invalid(error.to_string()))),
+            Err(rule) => return Ok(Err(ChangeError::Invalid(rule))),
         };
         let bytes = response.size_bytes();
         if bytes > bytes_max {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sandbus_bus::{DEFAULT_RESPONSE, Origin, Outgoing, SendError};
+use sandbus_bus::{DEFAULT_RESPONSE, ErrorText, Origin, Outgoing, SendError};
 
 use super::bindings::sandbus::bus::message_bus::Host;
 use super::bindings::sandbus::bus::types as wire;
@@ -54,9 +54,11 @@ impl Host for HostState {
 }
 
 impl HostState {
-    /// Checks what a guest wants to send, in this order: rules of form, grants, budget of the call.
+    /// Checks what a guest wants to send, in this order: rules of form, budget of the call, grants.
     fn admit(&mut self, destination: &str, message: wire::Outgoing) -> Result<(Origin, Outgoing), SendError> {
         let message = outgoing(message)?;
+        // Counted first: what is denied costs the call as much as what is sent, and cannot flood the log.
+        self.count_send(message.size_bytes()).map_err(SendError::LimitReached)?;
         let answers = self.answers_message_in_hand(destination, &message);
         if !answers && !self.may_send(destination) {
             return Err(self.denied(destination));
@@ -66,7 +68,6 @@ impl HostState {
         {
             return Err(self.denied(name.as_str()));
         }
-        self.count_send(message.size_bytes()).map_err(SendError::LimitReached)?;
         Ok((self.origin()?, message))
     }
 
@@ -88,9 +89,12 @@ impl HostState {
         name == DEFAULT_RESPONSE || self.may_send(name) || self.answers_message_in_hand(name, message)
     }
 
-    fn denied(&self, destination: &str) -> SendError {
-        let (sender, destination) = (self.facts.name.to_string(), destination.to_owned());
-        tracing::warn!(guest = %sender, %destination, code = "SB0408", "send denied: not in `grants.send`");
+    fn denied(&mut self, destination: &str) -> SendError {
+        // The name is the guest's: escaped and cut before it comes near a log.
+        let (sender, destination) = (self.facts.name.to_string(), ErrorText::new(destination).to_string());
+        if self.first_denial() {
+            tracing::warn!(guest = %sender, %destination, code = "SB0408", "send denied: not in `grants.send`");
+        }
         SendError::Denied { sender, destination }
     }
 

@@ -35,6 +35,8 @@ pub(crate) struct HostState {
     phase: Phase,
     sends_left: u32,
     send_bytes_left: usize,
+    /// Whether a denial was said in this call already: one call is one episode.
+    denial_said: bool,
     wasi: WasiCtx,
     table: ResourceTable,
 }
@@ -76,7 +78,17 @@ impl HostState {
     ) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits::RESOURCES_MAX);
-        Self { facts, output, limiter, phase: Phase::Idle, sends_left: 0, send_bytes_left: 0, wasi, table }
+        Self {
+            facts,
+            output,
+            limiter,
+            phase: Phase::Idle,
+            sends_left: 0,
+            send_bytes_left: 0,
+            denial_said: false,
+            wasi,
+            table,
+        }
     }
 
     /// Begins a call: its budgets are whole again.
@@ -85,6 +97,7 @@ impl HostState {
         self.sends_left = limits.sends_max;
         self.send_bytes_left = limits.send_bytes_max;
         self.limiter.denied = false;
+        self.denial_said = false;
         let (message, worker) = match &phase {
             Phase::Receiving(receiving) => {
                 (Some(Arc::clone(receiving.delivery.message())), receiving.delivery.worker())
@@ -109,6 +122,11 @@ impl HostState {
             Phase::Receiving(receiving) => Ok(receiving),
             _ => Err(wasmtime::Error::msg("`current-message` was used outside of `receive`")),
         }
+    }
+
+    /// Whether this is the first denial of the call.
+    pub(crate) fn first_denial(&mut self) -> bool {
+        !std::mem::replace(&mut self.denial_said, true)
     }
 
     pub(crate) fn phase(&self) -> &Phase {

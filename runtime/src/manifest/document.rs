@@ -260,7 +260,7 @@ impl Document {
             let place = source.map_or(&entry.key, |source| &source.key);
             self.findings.problems.push(place.mark(problem, "has no path"));
         }
-        let builds = draft.build_workdir.is_some() || !draft.build_watch.is_empty();
+        let builds = draft.build_workdir.is_some();
         if let (Some(build), true, None) = (table.get("build"), builds, &draft.build_command)
             && build.node.table().is_some_and(|below| !below.contains_key("command"))
         {

@@ -24,7 +24,6 @@ pub(super) struct GuestDraft {
     pub(super) env: BTreeMap<String, Variable>,
     pub(super) build_command: Option<String>,
     pub(super) build_workdir: Option<String>,
-    pub(super) build_watch: Vec<String>,
     pub(super) disabled: bool,
     /// The names and patterns of destinations, and where they stand.
     pub(super) references: Vec<Reference>,
@@ -174,15 +173,6 @@ pub(super) const GUEST: &[Key<GuestDraft>] = &[
         "build.workdir",
         |draft, slot| draft.build_workdir = slot.some_text(),
         |draft| draft.build_workdir.as_deref().map(quoted),
-    ),
-    key(
-        "build.watch",
-        |draft, slot| {
-            if let Some(texts) = slot.texts() {
-                draft.build_watch = texts.into_iter().map(|(text, _)| text).collect();
-            }
-        },
-        |draft| Some(quoted_list(draft.build_watch.iter().map(String::as_str))),
     ),
     key(
         "enabled",

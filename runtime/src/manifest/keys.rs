@@ -166,7 +166,16 @@ impl Owner<'_> {
                 }
             } else {
                 let mut known = children(keys, prefix);
-                known.retain(|child| !self.skip.contains(child));
+                if prefix.is_empty() {
+                    // Read elsewhere, but a key of this table all the same.
+                    known.extend(
+                        self.skip
+                            .iter()
+                            .copied()
+                            .filter(|skipped| !known.contains(skipped))
+                            .collect::<Vec<_>>(),
+                    );
+                }
                 findings.problems.push(unknown_key(&self.title, &path, name, entry, &known));
             }
         }

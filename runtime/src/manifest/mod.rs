@@ -181,13 +181,6 @@ impl Manifest {
         self.guest_drafts.iter().find(|(name, _)| name == guest)?.1.path.as_deref()
     }
 
-    /// What to watch beside a guest's build, as it was written.
-    #[must_use]
-    pub fn watched(&self, guest: &str) -> &[String] {
-        let found = self.guest_drafts.iter().find(|(name, _)| name == guest);
-        found.map_or(&[], |(_, draft)| &draft.build_watch)
-    }
-
     /// Where a guest is defined.
     #[must_use]
     pub fn place_of_guest(&self, name: &str) -> Option<FilePlace> {

@@ -26,6 +26,8 @@ pub struct PlatformConfig {
     pub destinations: Vec<DestinationConfig>,
     /// The guests; their order is the order in which they register.
     pub guests: Vec<GuestSettings>,
+    /// Whether the messages that are left at the end are saved in the state directory.
+    pub save_left: bool,
     /// Takes what guests print; the default makes `tracing` events of it.
     pub log_sink: LogSink,
 }
@@ -36,6 +38,7 @@ impl Default for PlatformConfig {
             runtime: RuntimeSettings::default(),
             destinations: Vec::new(),
             guests: Vec::new(),
+            save_left: true,
             log_sink: tracing_sink(),
         }
     }
@@ -46,7 +49,8 @@ pub struct Platform {
     bus: Bus,
     engine: SandboxEngine,
     guests: Vec<Arc<Guest>>,
-    state_dir: PathBuf,
+    /// Where what is left of the messages is saved; none where it is not.
+    state_dir: Option<PathBuf>,
     shutdown_grace: Duration,
 }
 
@@ -97,7 +101,8 @@ impl Platform {
             }
         }
         let statistics = self.bus.all_statistics();
-        let saved = save::save_dead_letters(&self.bus, &self.state_dir);
+        let saved =
+            self.state_dir.as_deref().and_then(|state_dir| save::save_dead_letters(&self.bus, state_dir));
         Ended { bus, statistics, not_deactivated, saved }
     }
 }

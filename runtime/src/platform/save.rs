@@ -2,6 +2,7 @@
 //! are not read at the next start.
 
 use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -30,8 +31,10 @@ pub(super) fn save_dead_letters(bus: &Bus, state_dir: &Path) -> Option<Result<Pa
 }
 
 fn write(state_dir: &Path, path: &Path, lines: &[String]) -> std::io::Result<()> {
-    std::fs::create_dir_all(state_dir)?;
-    let mut file = std::io::BufWriter::new(std::fs::File::create_new(path)?);
+    // Payloads may be anybody's secrets: this user alone may read them.
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(state_dir)?;
+    let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let mut file = std::io::BufWriter::new(file);
     for line in lines {
         writeln!(file, "{line}")?;
     }

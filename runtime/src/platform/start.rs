@@ -97,7 +97,7 @@ impl Platform {
             bus,
             engine,
             guests,
-            state_dir: config.runtime.state_dir,
+            state_dir: config.save_left.then_some(config.runtime.state_dir),
             shutdown_grace: config.runtime.shutdown_grace,
         };
         let failed = platform.activate().await;

@@ -23,6 +23,8 @@ pub struct Guest {
     build: Arc<str>,
     env: Vec<(String, String)>,
     slots: Admission,
+    /// The place of the instance that `activate` and `deactivate` run on, beside those that receive.
+    own_slot: Admission,
     sink: LogSink,
     /// The instance on which `activate` ran, kept for `deactivate`.
     own: tokio::sync::Mutex<Option<GuestInstance>>,
@@ -68,6 +70,7 @@ impl Guest {
             build: loaded.build(),
             env: settings.env.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
             slots: Admission::new(settings.limits.instances_max),
+            own_slot: Admission::new(1),
             loaded,
             sink,
             own: tokio::sync::Mutex::default(),
@@ -100,8 +103,8 @@ impl Guest {
         self.slots.taken()
     }
 
-    async fn instance(&self, deadline: Instant) -> Result<GuestInstance, Fault> {
-        let slot = Admission::admit(&self.slots, &self.engine.admission, deadline).await?;
+    async fn instance(&self, slots: &Admission, deadline: Instant) -> Result<GuestInstance, Fault> {
+        let slot = Admission::admit(slots, &self.engine.admission, deadline).await?;
         let failed = |error: wasmtime::Error| Fault::new(Cause::Instantiate, format!("{error:#}"));
         let mut store = store::build(&self.engine, &self.facts, &self.env, &self.sink).map_err(failed)?;
         let instance = match until(deadline, pin!(self.loaded.pre.instantiate_async(&mut store))).await {
@@ -141,7 +144,7 @@ impl Guest {
             return Ok(());
         }
         let deadline = Instant::now() + self.facts.limits.activate_deadline;
-        let mut instance = self.instance(deadline).await.map_err(LifecycleError::Faulted)?;
+        let mut instance = self.instance(&self.own_slot, deadline).await.map_err(LifecycleError::Faulted)?;
         let answer = instance.step(Step::Activate, self.origin()).await.map_err(LifecycleError::Faulted)?;
         answer.map_err(|text| LifecycleError::Answered(text.as_str().into()))?;
         *self.own.lock().await = Some(instance);
@@ -193,7 +196,7 @@ impl MessageListener for Guest {
 
     fn instantiate(&self, deadline: Instant) -> BoxFuture<'_, Result<Box<dyn ListenerInstance>, Fault>> {
         Box::pin(async move {
-            let instance = self.instance(deadline).await?;
+            let instance = self.instance(&self.slots, deadline).await?;
             Ok(Box::new(instance) as Box<dyn ListenerInstance>)
         })
     }

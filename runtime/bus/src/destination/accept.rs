@@ -7,7 +7,7 @@ use crate::config::{DestinationConfig, DestinationType, OnNoListener, RejectedEx
 use crate::dead_letter::DeadLetterReason;
 use crate::error::{QueueUnit, SendError};
 use crate::message::Message;
-use crate::queue::{Entry, Target, Targets};
+use crate::queue::{Entry, Targets};
 use crate::registration::ListenerSet;
 use crate::request::never_received;
 use crate::statistics::{DropReason, RejectReason};
@@ -65,17 +65,14 @@ impl Destination {
     }
 
     fn enqueue(self: &Arc<Self>, mut state: MutexGuard<'_, State>, message: &Arc<Message>) -> Admitted {
-        let listeners = Arc::clone(&state.listeners);
+        let count = state.listeners.len();
         state.full = false;
-        self.take_on(message, listeners.len() as u64);
-        let entries = self.entries_per_message(&listeners);
-        if self.destination_type == DestinationType::Parallel {
-            for slot in listeners.iter() {
-                state.queue.push(Entry::new(message, Targets::One(Target::first(slot)), listeners.len()));
-            }
-        } else {
-            let count = listeners.len();
-            state.queue.push(Entry::new(message, Targets::All(listeners), count));
+        self.take_on(message, count as u64);
+        let entries = self.entries_per_message(&state.listeners);
+        let each = count / entries.max(1);
+        for place in 0..entries {
+            let targets = Targets::Current { first: place * each, count: each };
+            state.queue.push(Entry::new(message, targets, count));
         }
         self.rouse(state, entries);
         Admitted::Queued

@@ -14,7 +14,7 @@ use crate::delivery::Delivery;
 use crate::listener::{Ended, ListenerInstance};
 use crate::outcome::{Cause, Outcome};
 use crate::queue::{Entry, Target};
-use crate::registration::Slot;
+use crate::registration::{ListenerSet, Slot};
 use crate::sync::{Instant, after};
 use crate::worker::Instances;
 
@@ -29,8 +29,14 @@ pub(super) enum Room {
 
 impl Destination {
     /// Runs an entry on worker `number`, and puts back what must be tried again.
-    pub(crate) async fn run(self: &Arc<Self>, entry: Entry, instances: &mut Instances, number: u32) {
-        let mut flight = Flight::new(self, entry);
+    pub(crate) async fn run(
+        self: &Arc<Self>,
+        entry: Entry,
+        present: &Arc<ListenerSet>,
+        instances: &mut Instances,
+        number: u32,
+    ) {
+        let mut flight = Flight::new(self, entry, present);
         let mut later: Vec<Target> = Vec::new();
         while let Some(target) = flight.turn() {
             if target.due.is_some_and(|due| due > Instant::now()) {

@@ -28,7 +28,7 @@ pub(crate) struct Flight<'a> {
 
 enum Rest {
     One(Option<Target>),
-    All { set: Arc<ListenerSet>, next: usize },
+    All { set: Arc<ListenerSet>, next: usize, end: usize },
     Some(std::vec::IntoIter<Target>),
 }
 
@@ -36,8 +36,8 @@ impl Rest {
     fn next(&mut self) -> Option<Target> {
         match self {
             Rest::One(target) => target.take(),
-            Rest::All { set, next } => {
-                let slot = set.get(*next)?;
+            Rest::All { set, next, end } => {
+                let slot = set.get(*next).filter(|_| *next < *end)?;
                 *next += 1;
                 Some(Target::first(slot))
             }
@@ -47,12 +47,16 @@ impl Rest {
 }
 
 impl<'a> Flight<'a> {
-    pub(crate) fn new(destination: &'a Destination, entry: Entry) -> Self {
+    /// `present`: the destination's listeners as they were when the entry was taken.
+    pub(crate) fn new(destination: &'a Destination, entry: Entry, present: &Arc<ListenerSet>) -> Self {
         let rest = match entry.targets {
             // The queue never hands out a held entry; without a listener there is nothing to call.
             Targets::Held => Rest::Some(Vec::new().into_iter()),
             Targets::One(target) => Rest::One(Some(target)),
-            Targets::All(set) => Rest::All { set, next: 0 },
+            Targets::Current { first, count } => {
+                Rest::All { set: Arc::clone(present), next: first, end: first + count }
+            }
+            Targets::All(set) => Rest::All { next: 0, end: set.len(), set },
             Targets::Some(targets) => Rest::Some(targets.into_iter()),
         };
         Self {

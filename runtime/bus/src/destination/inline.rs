@@ -33,7 +33,8 @@ impl Destination {
     ) -> InlineEnd {
         let count = listeners.len();
         let resting = self.tell_when_over();
-        let mut flight = Flight::new(self, Entry::new(message, Targets::All(listeners), count));
+        let mut flight =
+            Flight::new(self, Entry::new(message, Targets::Current { first: 0, count }, count), &listeners);
         let mut later = Vec::new();
         while let Some(target) = flight.turn() {
             let instance = target.slot.borrow_instance();

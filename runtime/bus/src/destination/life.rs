@@ -43,7 +43,7 @@ impl Destination {
         let left = {
             let mut state = self.state();
             state.life = Life::Draining;
-            state.gather();
+            state.gather_fixed();
             if state.paused { state.queue.take_all() } else { state.queue.take_not_ready() }
         };
         self.bury_entries(left);
@@ -74,7 +74,7 @@ impl Destination {
         self.interrupt.raise();
         let left = {
             let mut state = self.state();
-            state.gather();
+            state.gather_fixed();
             state.queue.take_all()
         };
         self.bury_entries(left);

@@ -160,6 +160,7 @@ impl Destination {
         if state.listeners.len() >= LISTENERS_MAX {
             return Err(DestinationError::TooManyListeners(self.name.clone(), LISTENERS_MAX));
         }
+        state.gather_fixed();
         let slot = Slot::new(listener);
         Arc::make_mut(&mut state.listeners).push(Arc::clone(&slot));
         for mut entry in state.queue.take_held() {
@@ -187,9 +188,9 @@ impl Destination {
             let Some(place) = state.listeners.iter().position(|slot| &*slot.name == listener) else {
                 return false;
             };
+            state.gather_fixed();
             let slot = Arc::make_mut(&mut state.listeners).remove(place);
             slot.mark_removed();
-            state.gather();
             let owed = state.queue.remove_listener(&slot);
             (slot, owed, Arc::clone(&state.config))
         };
@@ -296,6 +297,12 @@ impl State {
             self.queue.take_back(claim);
         }
         self.queue.ready_len() > 0
+    }
+
+    /// Takes back what is claimed, and names the listeners of all that waits.
+    pub(crate) fn gather_fixed(&mut self) {
+        self.gather();
+        self.queue.fix(&self.listeners);
     }
 
     /// Puts the queue's books right for what has begun since, so that they are exact.

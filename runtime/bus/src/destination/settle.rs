@@ -201,6 +201,8 @@ impl Destination {
     /// Makes dead letters `closed` of an entry that nobody will run any more.
     pub(crate) fn bury_entry(&self, message: &Arc<Message>, targets: &Targets, config: &DestinationConfig) {
         match targets {
+            // Named by `Queue::fix` before an entry is taken to be buried.
+            Targets::Current { .. } => {}
             Targets::Held => self.bury(message, None, DeadLetterReason::Closed, config),
             Targets::One(target) => {
                 self.bury_all(message, std::slice::from_ref(target), DeadLetterReason::Closed, config)

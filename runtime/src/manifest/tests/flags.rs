@@ -27,8 +27,8 @@ fn the_example_of_the_interface_is_understood() {
 #[test]
 fn a_specification_alone_is_checked_too() {
     assert_eq!(parse_destination_spec(ORDERS).unwrap().workers.max, 8);
-    let guest = parse_guest_spec(VALIDATOR, Path::new("/work")).unwrap();
-    assert_eq!(guest.path, PathBuf::from("/work/./validator.wasm"));
+    let guest = parse_guest_spec(VALIDATOR, Path::new("/project")).unwrap();
+    assert_eq!(guest.path, PathBuf::from("/project/./validator.wasm"));
     assert_eq!(guest.listens_to, ["orders"]);
 }
 

@@ -104,7 +104,7 @@ memory = "1MiB"
 limits = { activate-fuel = 1, activate-deadline = "1s", tables = 2, table-elements = 3, host-memory = "1MiB", sends = 4, send-bytes = 5, log-bytes = 6 }
 instances-max = 7
 env = { A = "x", B = { env = "SANDBUS_TEST_UNSET", default = "y" } }
-build = { command = "make", workdir = "w", watch = ["x"] }
+build = { command = "make", workdir = "w" }
 enabled = false
 "#;
 

@@ -142,7 +142,7 @@ memory = "32MiB"
 limits = { activate-fuel = 7, activate-deadline = "1s", tables = 8, table-elements = 9, host-memory = "1MiB", sends = 0, send-bytes = 10, log-bytes = 11 }
 instances-max = 3
 env = { LEVEL = "info", REGION = { env = "SANDBUS_TEST_UNSET", default = "eu" } }
-build = { command = "make", workdir = "w", watch = ["src/**/*.rs"] }
+build = { command = "make", workdir = "w" }
 enabled = false
 [tool.editor]
 anything = { goes = [1, "x"] }
@@ -171,7 +171,6 @@ anything = { goes = [1, "x"] }
     assert_eq!(guest.env["REGION"], "eu");
     let build = guest.build.as_ref().unwrap();
     assert_eq!((build.command.as_str(), build.workdir.as_path()), ("make", Path::new("w")));
-    assert_eq!(manifest.watched("validator"), ["src/**/*.rs"]);
     assert!(!guest.enabled);
     assert!(manifest.warnings.is_empty(), "{:?}", manifest.warnings);
 }

@@ -1,0 +1,79 @@
+//! H1 to H8: guests that do not stop by themselves.
+
+use std::time::Duration;
+
+use sandbus::bus::Cause;
+
+use crate::neighbourhood::{HOSTILE, Neighbourhood};
+use crate::support::Asking;
+
+/// Ten times what a default deadline and its reaction take.
+const SOON: Duration = Duration::from_secs(20);
+const MUCH_FUEL: u64 = 1_000_000_000_000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h1_a_loop_is_stopped_by_fuel_and_under_much_fuel_by_the_deadline() {
+    // Two bounds, so that neither a dear nor a cheap instruction gets around both.
+    let here = Neighbourhood::new().await;
+    assert_eq!(here.fault_within("loop", SOON).await.cause, Cause::OutOfFuel);
+    here.end().await;
+    let here = Neighbourhood::with(|hostile| {
+        hostile.limits.fuel = MUCH_FUEL;
+        hostile.limits.deadline = Duration::from_millis(200);
+    })
+    .await;
+    assert_eq!(here.fault_within("loop", SOON).await.cause, Cause::Deadline);
+    here.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h4_both_ways_of_endless_recursion_are_traps() {
+    // Through linear memory the stack ends in an access outside of it; on the engine's stack the engine notices.
+    let here = Neighbourhood::new().await;
+    assert_eq!(here.fault("recurse").await.0.cause, Cause::Trap);
+    let (fault, _) = here.fault("recurse-engine").await;
+    assert_eq!(fault.cause, Cause::Trap);
+    assert!(fault.text.as_str().contains("stack"), "{}", fault.text);
+    here.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h5_bulk_work_is_charged_by_the_byte() {
+    // Few instructions that touch 40 MiB each: a unit for each byte ends them before the deadline would.
+    let here = Neighbourhood::with(|hostile| hostile.limits.deadline = Duration::from_secs(10)).await;
+    assert_eq!(here.fault_within("fill", SOON).await.cause, Cause::OutOfFuel);
+    here.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h6_a_guest_that_waits_for_ever_is_stopped_by_its_deadline() {
+    // Neither fuel nor epochs end a guest that waits in the host.
+    let here = Neighbourhood::with(|hostile| hostile.limits.deadline = Duration::from_millis(200)).await;
+    let fault = here.fault_within("sleep 3600000", SOON).await;
+    assert_eq!((fault.cause, fault.text.as_str()), (Cause::Deadline, "deadline of 200 ms passed"));
+    here.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h7_h8_host_calls_without_end_are_stopped() {
+    // Each costs almost no instructions; the deadline is looked at whenever the guest is polled.
+    for command in ["spin-sleep", "spam-clock", "spam-log"] {
+        let here = Neighbourhood::with(|hostile| hostile.limits.deadline = Duration::from_millis(300)).await;
+        let fault = here.fault_within(command, SOON).await;
+        assert!([Cause::Deadline, Cause::OutOfFuel].contains(&fault.cause), "{command}: {fault:?}");
+        here.end().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn limit_7_a_guest_that_faults_in_every_way_leaves_its_neighbour_alone() {
+    // One after the other, on one worker: each fault throws the instance away and nothing else.
+    let here = Neighbourhood::with(|hostile| hostile.limits.deadline = Duration::from_millis(500)).await;
+    let ways =
+        ["panic a", "divide", "oob", "unreachable", "exit", "recurse", "loop", "sleep 60000", "handles 5000"];
+    for way in ways {
+        here.fault(way).await;
+    }
+    assert_eq!(here.harness.figures(HOSTILE).listeners[0].instances_made, 9);
+    here.end().await;
+}
