@@ -12,12 +12,15 @@
 
 pub mod limits;
 
+mod ask;
 mod bus;
 mod call;
+mod claim;
 mod config;
 mod dead_letter;
 mod delivery;
 mod destination;
+mod entry;
 mod error;
 mod listener;
 mod message;
@@ -27,6 +30,7 @@ mod outcome;
 mod queue;
 mod registration;
 mod request;
+mod rest;
 mod send;
 mod settlement;
 mod statistics;
@@ -34,7 +38,7 @@ mod sync;
 mod value;
 mod worker;
 
-pub use bus::{Bus, BusConfig, ShutdownReport};
+pub use bus::{Bus, BusConfig};
 pub use call::{Elapsed, Until, until};
 pub use config::{
     ConfigError, DeadLetterBounds, DestinationConfig, DestinationType, OnFailure, OnNoListener,
@@ -49,6 +53,7 @@ pub use message::{Context, Message, MessageId, Outgoing, SendOptions};
 pub use name::{DEFAULT_RESPONSE, DestinationName, NameError, RESERVED_PREFIX};
 pub use origin::{HOST, Identity, Origin, Trace};
 pub use outcome::{Answer, Cause, ErrorText, FailureKind, Fault, Outcome, Reply};
+pub use rest::ShutdownReport;
 pub use settlement::{Jitter, RetryOn, RetryPolicy, Settlement, settle};
 pub use statistics::{DestinationStatistics, DropReason, ListenerStatistics, RejectReason};
 pub use value::{Value, ValueTypeError, Values, ValuesError, is_secret_key};

@@ -66,6 +66,11 @@ pub const BORROWED_INSTANCES_MAX: usize = 32;
 pub const CLAIM_ENTRIES_MAX: usize = 32;
 /// A worker takes more at a time while it finishes within this, so that what waits behind a slow call is soon free again.
 pub const CLAIM_TIME_MAX: Duration = Duration::from_millis(2);
+/// A sender lets others run for a moment whenever so many entries more wait: one that never waits would keep the workers
+/// of its thread from running at all.
+pub const SENDS_BETWEEN_YIELDS: usize = 256;
+/// A worker whose queue never runs empty lets others run after so long.
+pub const WORK_TIME_MAX: Duration = Duration::from_micros(500);
 /// Destinations of one bus.
 pub const DESTINATIONS_MAX: usize = 100_000;
 /// Listeners of one destination: each is an entry of every message to a parallel one.

@@ -8,158 +8,10 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 
-use crate::message::Message;
-use crate::outcome::Reply;
+use crate::claim::Claim;
+use crate::entry::{Entry, Removed, Targets};
 use crate::registration::{ListenerSet, Slot};
-use crate::sync::{Instant, Mutex};
-use crate::value::Values;
-
-/// One delivery that is owed: the listener, the attempt that comes next, and when it may come.
-#[derive(Clone)]
-pub(crate) struct Target {
-    pub(crate) slot: Arc<Slot>,
-    pub(crate) attempt: u32,
-    pub(crate) due: Option<Instant>,
-}
-
-/// The listeners that an entry is owed to.
-pub(crate) enum Targets {
-    /// None was there at acceptance: the first one that registers.
-    Held,
-    /// So many of the destination's present listeners, from that one on, for the first time. No listener is named, so that
-    /// senders and workers share no counter of references; before the listeners change, [`Queue::fix`] names them.
-    Current { first: usize, count: usize },
-    /// The one listener of an entry of a parallel destination.
-    One(Target),
-    /// All that a serial destination had at acceptance, in order, for the first time.
-    All(Arc<ListenerSet>),
-    /// Those that are left of them.
-    Some(Vec<Target>),
-}
-
-impl Targets {
-    /// How many (message, listener) pairs these are; a held message counts once.
-    pub(crate) fn pairs(&self) -> u64 {
-        match self {
-            Targets::Held | Targets::One(_) => 1,
-            Targets::Current { count, .. } => *count as u64,
-            Targets::All(set) => set.len() as u64,
-            Targets::Some(targets) => targets.len() as u64,
-        }
-    }
-
-    fn due(&self) -> Option<Instant> {
-        match self {
-            Targets::Held | Targets::Current { .. } | Targets::All(_) => None,
-            Targets::One(target) => target.due,
-            Targets::Some(targets) => targets.iter().filter_map(|target| target.due).min(),
-        }
-    }
-
-    /// Names the listeners.
-    fn fix(&mut self, listeners: &Arc<ListenerSet>) {
-        let Targets::Current { first, count } = *self else { return };
-        *self = if first == 0 && count == listeners.len() {
-            Targets::All(Arc::clone(listeners))
-        } else {
-            Targets::Some(listeners.iter().skip(first).take(count).map(Target::first).collect())
-        };
-    }
-
-    /// Takes what is owed to `slot` out of the targets.
-    fn remove(&mut self, slot: &Arc<Slot>) -> Option<Target> {
-        let is_it = |target: &Target| Arc::ptr_eq(&target.slot, slot);
-        match self {
-            // The queue has named its listeners before one of them goes.
-            Targets::Held | Targets::Current { .. } => None,
-            Targets::One(target) if is_it(target) => {
-                let removed = target.clone();
-                *self = Targets::Some(Vec::new());
-                Some(removed)
-            }
-            Targets::One(_) => None,
-            Targets::All(set) => {
-                set.iter().find(|known| Arc::ptr_eq(known, slot))?;
-                let rest = set.iter().filter(|known| !Arc::ptr_eq(known, slot));
-                *self = Targets::Some(rest.map(Target::first).collect());
-                Some(Target::first(slot))
-            }
-            Targets::Some(targets) => {
-                let place = targets.iter().position(is_it)?;
-                Some(targets.remove(place))
-            }
-        }
-    }
-}
-
-impl Target {
-    pub(crate) fn first(slot: &Arc<Slot>) -> Self {
-        Self { slot: Arc::clone(slot), attempt: 1, due: None }
-    }
-}
-
-/// One entry of the queue: a message, who it is owed to, and what earlier listeners made of its changing parts.
-pub(crate) struct Entry {
-    pub(crate) message: Arc<Message>,
-    pub(crate) targets: Targets,
-    /// How many listeners the message had when they were fixed.
-    pub(crate) listeners: usize,
-    pub(crate) values: Values,
-    pub(crate) response: Option<Box<Reply>>,
-}
-
-impl Entry {
-    pub(crate) fn new(message: &Arc<Message>, targets: Targets, listeners: usize) -> Self {
-        let values = message.values().clone();
-        Self { message: Arc::clone(message), targets, listeners, values, response: None }
-    }
-}
-
-/// What was owed to a listener that was removed.
-pub(crate) struct Removed {
-    pub(crate) message: Arc<Message>,
-    pub(crate) target: Target,
-    /// How many listeners the message had when they were fixed.
-    pub(crate) listeners: usize,
-}
-
-/// Entries that one worker has taken to run next; they wait until it begins with them.
-#[derive(Default)]
-pub(crate) struct Claim(Mutex<Claimed>);
-
-#[derive(Default)]
-struct Claimed {
-    entries: VecDeque<Entry>,
-    left: Left,
-}
-
-/// What has left the queue through a claim since the queue's books were last put right.
-#[derive(Default, Clone, Copy)]
-pub(crate) struct Left {
-    entries: usize,
-    bytes: usize,
-    pairs: u64,
-}
-
-impl Claim {
-    /// Takes the next claimed entry; `begin` counts it as running before it counts as waiting no more.
-    pub(crate) fn pop(&self, begin: impl FnOnce(u64)) -> Option<Entry> {
-        let mut claimed = self.0.lock();
-        let entry = claimed.entries.pop_front()?;
-        begin(entry.targets.pairs());
-        claimed.left.entries += 1;
-        claimed.left.pairs += entry.targets.pairs();
-        if entry.message.leave_queue() {
-            claimed.left.bytes += entry.message.size_bytes();
-        }
-        Some(entry)
-    }
-
-    /// When the oldest claimed entry was accepted.
-    pub(crate) fn oldest(&self) -> Option<Instant> {
-        self.0.lock().entries.front().map(|entry| entry.message.accepted_at())
-    }
-}
+use crate::sync::Instant;
 
 /// What there is to take.
 pub(crate) enum Next {
@@ -217,13 +69,13 @@ impl Queue {
     pub(crate) fn claim(&mut self, claim: &Claim, count: usize) {
         let count = count.min(self.ready.len());
         if count > 0 {
-            claim.0.lock().entries.extend(self.ready.drain(..count));
+            claim.extend(self.ready.drain(..count));
         }
     }
 
     /// Puts the books right for what has left through `claim`.
     pub(crate) fn settle_claim(&mut self, claim: &Claim) {
-        let left = std::mem::take(&mut claim.0.lock().left);
+        let left = claim.take_left();
         self.entries -= left.entries;
         self.bytes -= left.bytes;
         self.pairs -= left.pairs;
@@ -232,7 +84,7 @@ impl Queue {
     /// Takes back what is claimed and not begun, to where it came from.
     pub(crate) fn take_back(&mut self, claim: &Claim) {
         self.settle_claim(claim);
-        let entries = std::mem::take(&mut claim.0.lock().entries);
+        let entries = claim.take_back();
         for entry in entries.into_iter().rev() {
             self.ready.push_front(entry);
         }

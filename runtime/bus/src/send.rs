@@ -4,17 +4,17 @@
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use crate::bus::{Bus, Shared};
 use crate::call::until;
 use crate::config::{DestinationType, RejectedExecution};
 use crate::delivery::Delivery;
 use crate::destination::{Admitted, Destination, Manner};
-use crate::error::{RequestError, SendError};
-use crate::limits::{CALLER_RESERVE, CONTENT_TYPE_BYTES_MAX, KEY_BYTES_MAX};
+use crate::error::SendError;
+use crate::limits::{CONTENT_TYPE_BYTES_MAX, KEY_BYTES_MAX};
 use crate::message::{Message, MessageId, Outgoing};
-use crate::name::{DEFAULT_RESPONSE, DestinationName};
+use crate::name::DestinationName;
 use crate::origin::Origin;
 use crate::outcome::Reply;
 use crate::registration::ListenerSet;
@@ -57,87 +57,14 @@ impl Bus {
     ) -> impl Future<Output = Result<MessageId, SendError>> + Send {
         self.shared.send(origin, destination, message)
     }
-
-    /// Sends a message as the host in default mode and waits for the first answer, for `timeout` or as long as the
-    /// destination is configured.
-    ///
-    /// # Errors
-    /// Why there is no answer; told as soon as none can come any more.
-    ///
-    /// # Cancel safety
-    /// The message stays accepted; an answer to it is dropped and counted.
-    pub async fn request(
-        &self,
-        destination: &str,
-        message: Outgoing,
-        timeout: Option<Duration>,
-    ) -> Result<Reply, RequestError> {
-        self.request_as(&self.shared.host, destination, message, timeout).await
-    }
-
-    /// The same as `origin`; never longer than shortly before the origin's own deadline.
-    ///
-    /// # Errors
-    /// As [`Bus::request`].
-    ///
-    /// # Cancel safety
-    /// As [`Bus::request`].
-    pub async fn request_as(
-        &self,
-        origin: &Origin,
-        destination: &str,
-        message: Outgoing,
-        timeout: Option<Duration>,
-    ) -> Result<Reply, RequestError> {
-        self.shared.request(origin, destination, message, timeout).await
-    }
-
-    /// Has every listener receive the message in this task, one after the other, without the queue, as the host.
-    ///
-    /// Returns the last answer that was set, or none if there is none and no listener failed.
-    ///
-    /// # Errors
-    /// The failure that settled last, where there is no answer.
-    ///
-    /// # Cancel safety
-    /// Stopping to wait interrupts the call that runs; what is left of the message becomes dead letters.
-    pub async fn request_direct(
-        &self,
-        destination: &str,
-        message: Outgoing,
-        timeout: Option<Duration>,
-    ) -> Result<Option<Reply>, RequestError> {
-        self.request_direct_as(&self.shared.host, destination, message, timeout).await
-    }
-
-    /// The same as `origin`; never longer than shortly before the origin's own deadline.
-    ///
-    /// # Errors
-    /// As [`Bus::request_direct`].
-    ///
-    /// # Cancel safety
-    /// As [`Bus::request_direct`].
-    pub async fn request_direct_as(
-        &self,
-        origin: &Origin,
-        destination: &str,
-        message: Outgoing,
-        timeout: Option<Duration>,
-    ) -> Result<Option<Reply>, RequestError> {
-        self.shared.request_direct(origin, destination, message, timeout).await
-    }
-}
-
-/// How long a synchronous sender waits.
-struct Wait {
-    timeout: Duration,
-    deadline: Instant,
 }
 
 /// How far a message came without waiting.
 enum Arrived {
     /// Queued, or settled at the door.
     Settled,
+    /// Queued behind so much that its sender should let others run for a moment.
+    Deep,
     /// There is no room, and the sender may wait for some.
     Waits { full: SendError, answers: bool },
     /// This task runs these listeners.
@@ -152,7 +79,7 @@ fn not_found(name: &str) -> SendError {
 }
 
 impl Shared {
-    fn look_up(&self, name: &str) -> Result<Arc<Destination>, SendError> {
+    pub(crate) fn look_up(&self, name: &str) -> Result<Arc<Destination>, SendError> {
         self.find(name).ok_or_else(|| not_found(name))
     }
 
@@ -162,8 +89,6 @@ impl Shared {
         destination: &str,
         body: Outgoing,
     ) -> Result<MessageId, SendError> {
-        // A sender that never waits must let the workers run, and be seen by other threads.
-        tokio::task::coop::consume_budget().await;
         let limit = Destination::inline_limit(origin.deadline);
         let (destination, message, arrived) = {
             // Usually a message is in the queue by the end of this block, and nothing was awaited or counted up for it.
@@ -172,6 +97,12 @@ impl Shared {
             let message = self.message(destination, origin, body, None)?;
             match self.arrive(destination, &message)? {
                 Arrived::Settled => return Ok(message.id()),
+                Arrived::Deep => {
+                    let id = message.id();
+                    drop((message, table));
+                    tokio::task::yield_now().await;
+                    return Ok(id);
+                }
                 arrived => (Arc::clone(destination), message, arrived),
             }
         };
@@ -180,7 +111,7 @@ impl Shared {
     }
 
     /// Stamps a message, after checking what its sender chose.
-    fn message(
+    pub(crate) fn message(
         &self,
         destination: &Destination,
         origin: &Origin,
@@ -262,7 +193,7 @@ impl Shared {
     /// Brings a stamped message to its destination: into the queue, through this task, or to whoever waits for it.
     ///
     /// `room_limit` bounds the wait for room, `call_limit` the calls in this task.
-    async fn deliver_to(
+    pub(crate) async fn deliver_to(
         self: &Arc<Self>,
         destination: &Arc<Destination>,
         message: &Arc<Message>,
@@ -270,7 +201,7 @@ impl Shared {
         call_limit: Option<Instant>,
     ) -> Result<(), SendError> {
         match self.arrive(destination, message)? {
-            Arrived::Settled => Ok(()),
+            Arrived::Settled | Arrived::Deep => Ok(()),
             arrived => self.finish(destination, message, arrived, room_limit, call_limit).await,
         }
     }
@@ -298,6 +229,7 @@ impl Shared {
         }
         match admitted {
             Admitted::Inline(listeners) => Arrived::Inline(listeners),
+            Admitted::Queued { deep: true } => Arrived::Deep,
             _ => Arrived::Settled,
         }
     }
@@ -382,94 +314,6 @@ impl Shared {
         };
         self.deliver_to(&destination, &message, None, None).await.map_err(|error| (error, message))
     }
-
-    async fn request(
-        self: &Arc<Self>,
-        origin: &Origin,
-        destination: &str,
-        mut body: Outgoing,
-        timeout: Option<Duration>,
-    ) -> Result<Reply, RequestError> {
-        let destination = self.look_up(destination)?;
-        if destination.listeners().is_empty() {
-            destination.counters.reject(RejectReason::NoListener);
-            return Err(SendError::NoListener(destination.name.clone()).into());
-        }
-        if would_deadlock(origin, &destination) {
-            return Err(RequestError::WouldDeadlock);
-        }
-        let wait = Wait::new(origin, timeout, &destination);
-        let response_destination = self.response_destination(body.response_destination.take())?;
-        let mut waiting = self.requests.open(response_destination.clone())?;
-        body.response_destination = Some(response_destination);
-        body.response_id = Some(Arc::clone(&waiting.tracker.id));
-        let message = self.message(&destination, origin, body, Some(Arc::clone(&waiting.tracker)))?;
-        let limit = Some(wait.deadline);
-        self.deliver_to(&destination, &message, limit, limit).await?;
-        match waiting.try_answered() {
-            // The listener ran in this task and was stopped for the sender's sake: to the sender that is a timeout.
-            Some(Err(RequestError::ListenerFaulted(_))) if Instant::now() >= wait.deadline => {
-                return Err(wait.timed_out());
-            }
-            Some(answered) => return answered,
-            None => {}
-        }
-        until(wait.deadline, pin!(waiting.answered())).await.unwrap_or_else(|_| Err(wait.timed_out()))
-    }
-
-    /// An absent or unknown response destination becomes the built-in one.
-    fn response_destination(&self, asked: Option<DestinationName>) -> Result<DestinationName, SendError> {
-        match asked {
-            Some(name) if self.find(name.as_str()).is_some() => Ok(name),
-            _ => Ok(self.look_up(DEFAULT_RESPONSE)?.name.clone()),
-        }
-    }
-
-    async fn request_direct(
-        self: &Arc<Self>,
-        origin: &Origin,
-        destination: &str,
-        body: Outgoing,
-        timeout: Option<Duration>,
-    ) -> Result<Option<Reply>, RequestError> {
-        let destination = self.look_up(destination)?;
-        let wait = Wait::new(origin, timeout, &destination);
-        let mut message = self.message(&destination, origin, body, None)?;
-        if let Some(message) = Arc::get_mut(&mut message) {
-            message.waits.clone_from(&origin.waits);
-        }
-        let listeners = destination.admit_direct(&message)?;
-        let manner = Manner::Direct(Some(wait.deadline));
-        let end = Box::pin(destination.run_inline(&message, listeners, manner)).await;
-        match (end.response, end.failure) {
-            (Some(response), _) => Ok(Some(*response)),
-            (None, None) => Ok(None),
-            (None, Some(_)) if Instant::now() >= wait.deadline => Err(wait.timed_out()),
-            (None, Some(failure)) => Err(failure),
-        }
-    }
-}
-
-impl Wait {
-    fn new(origin: &Origin, timeout: Option<Duration>, destination: &Destination) -> Self {
-        let timeout = timeout.unwrap_or_else(|| destination.config().request_timeout);
-        let now = Instant::now();
-        let asked = after(now, timeout);
-        let own = origin.deadline.map(|own| own.checked_sub(CALLER_RESERVE).unwrap_or(own));
-        let deadline = own.map_or(asked, |own| own.min(asked));
-        let timeout = if deadline == asked { timeout } else { deadline.saturating_duration_since(now) };
-        Self { timeout, deadline }
-    }
-
-    fn timed_out(&self) -> RequestError {
-        RequestError::Timeout(u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX))
-    }
-}
-
-/// Whether the answer would have to come from a worker that waits for it.
-fn would_deadlock(origin: &Origin, destination: &Destination) -> bool {
-    let serial = destination.destination_type == DestinationType::Serial;
-    serial && origin.waits.as_ref().is_some_and(|waits| waits.contains(&destination.name))
 }
 
 impl Destination {

@@ -235,7 +235,6 @@ fn named(names: impl Iterator<Item = &'static str>, counters: &[Counter]) -> BTr
 /// The counters of one listener at one destination.
 #[derive(Debug, Default)]
 pub(crate) struct ListenerCounters {
-    pub(crate) calls: Counter,
     pub(crate) done: Counter,
     failed: [Counter; FAILURE_KINDS],
     pub(crate) instances: Counter,
@@ -246,7 +245,6 @@ pub(crate) struct ListenerCounters {
 
 impl ListenerCounters {
     pub(crate) fn end(&self, failure: Option<FailureKind>, usage: Usage) {
-        self.calls.add(1);
         match failure.and_then(|kind| self.failed.get(kind.index())) {
             None => self.done.add(1),
             Some(counter) => counter.add(1),
@@ -262,16 +260,16 @@ impl ListenerCounters {
 
     /// Starts from zero again.
     pub(crate) fn reset(&self) {
-        let single =
-            [&self.calls, &self.done, &self.instances, &self.fuel_max, &self.fuel_total, &self.memory_max];
+        let single = [&self.done, &self.instances, &self.fuel_max, &self.fuel_total, &self.memory_max];
         single.into_iter().chain(&self.failed).for_each(Counter::reset);
     }
 
     pub(crate) fn read(&self, name: &str) -> ListenerStatistics {
+        let done = self.done.get();
         ListenerStatistics {
             name: name.to_owned(),
-            calls: self.calls.get(),
-            done: self.done.get(),
+            calls: done + self.failed.iter().map(Counter::get).sum::<u64>(),
+            done,
             failed: named(FailureKind::ALL.iter().map(|kind| kind.name()), &self.failed),
             instances_made: self.instances.get(),
             fuel_total: self.fuel_total.get(),

@@ -5,10 +5,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use crate::claim::Claim;
 use crate::destination::{Destination, Life, State};
-use crate::limits::{CLAIM_ENTRIES_MAX, CLAIM_TIME_MAX};
+use crate::entry::Entry;
+use crate::limits::{CLAIM_ENTRIES_MAX, CLAIM_TIME_MAX, WORK_TIME_MAX};
 use crate::listener::ListenerInstance;
-use crate::queue::{Claim, Entry, Next};
+use crate::queue::Next;
 use crate::registration::{ListenerSet, Slot};
 use crate::sync::{Instant, MutexGuard, after, sleep_until};
 
@@ -23,14 +25,17 @@ pub(crate) async fn work(destination: Arc<Destination>, number: u32, claim: Arc<
         active: false,
         claim_size: 1,
         claimed_at: now,
+        yielded_at: now,
         left: false,
         present: Arc::default(),
     };
     let mut instances = Instances::default();
     while let Some(entry) = seat.take(&mut instances).await {
         destination.run(entry, &seat.present, &mut instances, number).await;
-        // A queue that never runs empty must not keep this thread from its other tasks.
-        tokio::task::coop::consume_budget().await;
+        if seat.works_too_long() {
+            // A queue that never runs empty must not keep this thread from its other tasks.
+            tokio::task::yield_now().await;
+        }
     }
 }
 
@@ -77,6 +82,7 @@ struct Seat {
     /// How many entries it takes at a time, and when it last did.
     claim_size: usize,
     claimed_at: Instant,
+    yielded_at: Instant,
     /// Whether the books know already that this worker leaves.
     left: bool,
     /// The destination's listeners at this worker's last look: those of what it has taken since.
@@ -178,6 +184,15 @@ impl Seat {
                 turn
             }
         }
+    }
+
+    /// Whether this worker has been at it for long enough to let others run. The clock was read when it last took entries.
+    fn works_too_long(&mut self) -> bool {
+        let long = self.claimed_at.saturating_duration_since(self.yielded_at) > WORK_TIME_MAX;
+        if long {
+            self.yielded_at = self.claimed_at;
+        }
+        long
     }
 
     /// Claims more at a time while claims are quickly finished, and less when one was not.

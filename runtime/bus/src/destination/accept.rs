@@ -5,9 +5,10 @@ use std::sync::Arc;
 use super::{Destination, Life, State};
 use crate::config::{DestinationConfig, DestinationType, OnNoListener, RejectedExecution};
 use crate::dead_letter::DeadLetterReason;
+use crate::entry::{Entry, Targets};
 use crate::error::{QueueUnit, SendError};
+use crate::limits::SENDS_BETWEEN_YIELDS;
 use crate::message::Message;
-use crate::queue::{Entry, Targets};
 use crate::registration::ListenerSet;
 use crate::request::never_received;
 use crate::statistics::{DropReason, RejectReason};
@@ -15,8 +16,8 @@ use crate::sync::MutexGuard;
 
 /// What became of a message at the door.
 pub(crate) enum Admitted {
-    /// It waits; workers know.
-    Queued,
+    /// It waits; workers know. `deep`: so much waits that its sender should let others run for a moment.
+    Queued { deep: bool },
     /// The sender's own task runs these listeners.
     Inline(Arc<ListenerSet>),
     /// It is accepted and settled already: dropped, or a dead letter.
@@ -74,8 +75,9 @@ impl Destination {
             let targets = Targets::Current { first: place * each, count: each };
             state.queue.push(Entry::new(message, targets, count));
         }
+        let deep = state.queue.entries().is_multiple_of(SENDS_BETWEEN_YIELDS);
         self.rouse(state, entries);
-        Admitted::Queued
+        Admitted::Queued { deep }
     }
 
     fn admit_without_listener(
@@ -108,7 +110,7 @@ impl Destination {
                 None => {
                     self.take_on(message, 1);
                     state.queue.push(Entry::new(message, Targets::Held, 0));
-                    Ok(Admitted::Queued)
+                    Ok(Admitted::Queued { deep: false })
                 }
                 Some(full) => self.reject(state, message, 1, full),
             },
@@ -182,7 +184,7 @@ impl Destination {
         } else if state.listeners.is_empty() {
             self.take_on(message, 1);
             state.queue.push(Entry::new(message, Targets::Held, 0));
-            Ok(Admitted::Queued)
+            Ok(Admitted::Queued { deep: false })
         } else {
             Ok(self.enqueue(state, message))
         };

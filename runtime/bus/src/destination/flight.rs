@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use super::Destination;
+use crate::entry::{Entry, Target, Targets};
 use crate::error::RequestError;
 use crate::message::Message;
 use crate::outcome::{Cause, Outcome, Reply};
-use crate::queue::{Entry, Target, Targets};
 use crate::registration::ListenerSet;
 use crate::value::Values;
 

@@ -89,7 +89,7 @@ impl Destination {
         self.wake_all_workers();
     }
 
-    fn bury_entries(&self, entries: Vec<crate::queue::Entry>) {
+    fn bury_entries(&self, entries: Vec<crate::entry::Entry>) {
         let config = self.config();
         for entry in entries {
             self.bury_entry(&entry.message, &entry.targets, &config);

@@ -14,13 +14,15 @@ use std::task::Waker;
 
 use crate::bus::Shared;
 use crate::call::Interrupt;
+use crate::claim::Claim;
 use crate::config::{DestinationConfig, DestinationType};
 use crate::dead_letter::DeadLetters;
+use crate::entry::{Target, Targets};
 use crate::error::DestinationError;
 use crate::limits::LISTENERS_MAX;
 use crate::listener::MessageListener;
 use crate::name::DestinationName;
-use crate::queue::{Claim, Queue, Target, Targets};
+use crate::queue::Queue;
 use crate::registration::{ListenerSet, Slot};
 use crate::statistics::{Counters, Padded};
 use crate::sync::{AtomicUsize, Mutex, MutexGuard, Ordering, Wakers};

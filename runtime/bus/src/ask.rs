@@ -1,0 +1,186 @@
+//! Synchronous senders: default mode, which waits for the first answer, and direct mode, which runs the listeners itself.
+//! How a message reaches its destination stands in `send`.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::bus::{Bus, Shared};
+use crate::call::until;
+use crate::config::DestinationType;
+use crate::destination::{Destination, Manner};
+use crate::error::{RequestError, SendError};
+use crate::limits::CALLER_RESERVE;
+use crate::message::Outgoing;
+use crate::name::{DEFAULT_RESPONSE, DestinationName};
+use crate::origin::Origin;
+use crate::outcome::Reply;
+use crate::statistics::RejectReason;
+use crate::sync::{Instant, after};
+
+impl Bus {
+    /// Sends a message as the host in default mode and waits for the first answer, for `timeout` or as long as the
+    /// destination is configured.
+    ///
+    /// # Errors
+    /// Why there is no answer; told as soon as none can come any more.
+    ///
+    /// # Cancel safety
+    /// The message stays accepted; an answer to it is dropped and counted.
+    pub async fn request(
+        &self,
+        destination: &str,
+        message: Outgoing,
+        timeout: Option<Duration>,
+    ) -> Result<Reply, RequestError> {
+        self.request_as(&self.shared.host, destination, message, timeout).await
+    }
+
+    /// The same as `origin`; never longer than shortly before the origin's own deadline.
+    ///
+    /// # Errors
+    /// As [`Bus::request`].
+    ///
+    /// # Cancel safety
+    /// As [`Bus::request`].
+    pub async fn request_as(
+        &self,
+        origin: &Origin,
+        destination: &str,
+        message: Outgoing,
+        timeout: Option<Duration>,
+    ) -> Result<Reply, RequestError> {
+        self.shared.request(origin, destination, message, timeout).await
+    }
+
+    /// Has every listener receive the message in this task, one after the other, without the queue, as the host.
+    ///
+    /// Returns the last answer that was set, or none if there is none and no listener failed.
+    ///
+    /// # Errors
+    /// The failure that settled last, where there is no answer.
+    ///
+    /// # Cancel safety
+    /// Stopping to wait interrupts the call that runs; what is left of the message becomes dead letters.
+    pub async fn request_direct(
+        &self,
+        destination: &str,
+        message: Outgoing,
+        timeout: Option<Duration>,
+    ) -> Result<Option<Reply>, RequestError> {
+        self.request_direct_as(&self.shared.host, destination, message, timeout).await
+    }
+
+    /// The same as `origin`; never longer than shortly before the origin's own deadline.
+    ///
+    /// # Errors
+    /// As [`Bus::request_direct`].
+    ///
+    /// # Cancel safety
+    /// As [`Bus::request_direct`].
+    pub async fn request_direct_as(
+        &self,
+        origin: &Origin,
+        destination: &str,
+        message: Outgoing,
+        timeout: Option<Duration>,
+    ) -> Result<Option<Reply>, RequestError> {
+        self.shared.request_direct(origin, destination, message, timeout).await
+    }
+}
+
+/// How long a synchronous sender waits.
+struct Wait {
+    timeout: Duration,
+    deadline: Instant,
+}
+
+impl Shared {
+    async fn request(
+        self: &Arc<Self>,
+        origin: &Origin,
+        destination: &str,
+        mut body: Outgoing,
+        timeout: Option<Duration>,
+    ) -> Result<Reply, RequestError> {
+        let destination = self.look_up(destination)?;
+        if destination.listeners().is_empty() {
+            destination.counters.reject(RejectReason::NoListener);
+            return Err(SendError::NoListener(destination.name.clone()).into());
+        }
+        if would_deadlock(origin, &destination) {
+            return Err(RequestError::WouldDeadlock);
+        }
+        let wait = Wait::new(origin, timeout, &destination);
+        let response_destination = self.response_destination(body.response_destination.take())?;
+        let mut waiting = self.requests.open(response_destination.clone())?;
+        body.response_destination = Some(response_destination);
+        body.response_id = Some(Arc::clone(&waiting.tracker.id));
+        let message = self.message(&destination, origin, body, Some(Arc::clone(&waiting.tracker)))?;
+        let limit = Some(wait.deadline);
+        self.deliver_to(&destination, &message, limit, limit).await?;
+        match waiting.try_answered() {
+            // The listener ran in this task and was stopped for the sender's sake: to the sender that is a timeout.
+            Some(Err(RequestError::ListenerFaulted(_))) if Instant::now() >= wait.deadline => {
+                return Err(wait.timed_out());
+            }
+            Some(answered) => return answered,
+            None => {}
+        }
+        until(wait.deadline, pin!(waiting.answered())).await.unwrap_or_else(|_| Err(wait.timed_out()))
+    }
+
+    /// An absent or unknown response destination becomes the built-in one.
+    fn response_destination(&self, asked: Option<DestinationName>) -> Result<DestinationName, SendError> {
+        match asked {
+            Some(name) if self.find(name.as_str()).is_some() => Ok(name),
+            _ => Ok(self.look_up(DEFAULT_RESPONSE)?.name.clone()),
+        }
+    }
+
+    async fn request_direct(
+        self: &Arc<Self>,
+        origin: &Origin,
+        destination: &str,
+        body: Outgoing,
+        timeout: Option<Duration>,
+    ) -> Result<Option<Reply>, RequestError> {
+        let destination = self.look_up(destination)?;
+        let wait = Wait::new(origin, timeout, &destination);
+        let mut message = self.message(&destination, origin, body, None)?;
+        if let Some(message) = Arc::get_mut(&mut message) {
+            message.waits.clone_from(&origin.waits);
+        }
+        let listeners = destination.admit_direct(&message)?;
+        let manner = Manner::Direct(Some(wait.deadline));
+        let end = Box::pin(destination.run_inline(&message, listeners, manner)).await;
+        match (end.response, end.failure) {
+            (Some(response), _) => Ok(Some(*response)),
+            (None, None) => Ok(None),
+            (None, Some(_)) if Instant::now() >= wait.deadline => Err(wait.timed_out()),
+            (None, Some(failure)) => Err(failure),
+        }
+    }
+}
+
+impl Wait {
+    fn new(origin: &Origin, timeout: Option<Duration>, destination: &Destination) -> Self {
+        let timeout = timeout.unwrap_or_else(|| destination.config().request_timeout);
+        let now = Instant::now();
+        let asked = after(now, timeout);
+        let own = origin.deadline.map(|own| own.checked_sub(CALLER_RESERVE).unwrap_or(own));
+        let deadline = own.map_or(asked, |own| own.min(asked));
+        let timeout = if deadline == asked { timeout } else { deadline.saturating_duration_since(now) };
+        Self { timeout, deadline }
+    }
+
+    fn timed_out(&self) -> RequestError {
+        RequestError::Timeout(u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+/// Whether the answer would have to come from a worker that waits for it.
+fn would_deadlock(origin: &Origin, destination: &Destination) -> bool {
+    let serial = destination.destination_type == DestinationType::Serial;
+    serial && origin.waits.as_ref().is_some_and(|waits| waits.contains(&destination.name))
+}

@@ -1,0 +1,118 @@
+//! An entry of the queue: a message, and the listeners that it is owed to. It knows no order and no bounds.
+
+use std::sync::Arc;
+
+use crate::message::Message;
+use crate::outcome::Reply;
+use crate::registration::{ListenerSet, Slot};
+use crate::sync::Instant;
+use crate::value::Values;
+
+/// One delivery that is owed: the listener, the attempt that comes next, and when it may come.
+#[derive(Clone)]
+pub(crate) struct Target {
+    pub(crate) slot: Arc<Slot>,
+    pub(crate) attempt: u32,
+    pub(crate) due: Option<Instant>,
+}
+
+/// The listeners that an entry is owed to.
+pub(crate) enum Targets {
+    /// None was there at acceptance: the first one that registers.
+    Held,
+    /// So many of the destination's present listeners, from that one on, for the first time. No listener is named, so that
+    /// senders and workers share no counter of references; before the listeners change, [`Queue::fix`] names them.
+    Current { first: usize, count: usize },
+    /// The one listener of an entry of a parallel destination.
+    One(Target),
+    /// All that a serial destination had at acceptance, in order, for the first time.
+    All(Arc<ListenerSet>),
+    /// Those that are left of them.
+    Some(Vec<Target>),
+}
+
+impl Targets {
+    /// How many (message, listener) pairs these are; a held message counts once.
+    pub(crate) fn pairs(&self) -> u64 {
+        match self {
+            Targets::Held | Targets::One(_) => 1,
+            Targets::Current { count, .. } => *count as u64,
+            Targets::All(set) => set.len() as u64,
+            Targets::Some(targets) => targets.len() as u64,
+        }
+    }
+
+    pub(crate) fn due(&self) -> Option<Instant> {
+        match self {
+            Targets::Held | Targets::Current { .. } | Targets::All(_) => None,
+            Targets::One(target) => target.due,
+            Targets::Some(targets) => targets.iter().filter_map(|target| target.due).min(),
+        }
+    }
+
+    /// Names the listeners.
+    pub(crate) fn fix(&mut self, listeners: &Arc<ListenerSet>) {
+        let Targets::Current { first, count } = *self else { return };
+        *self = if first == 0 && count == listeners.len() {
+            Targets::All(Arc::clone(listeners))
+        } else {
+            Targets::Some(listeners.iter().skip(first).take(count).map(Target::first).collect())
+        };
+    }
+
+    /// Takes what is owed to `slot` out of the targets.
+    pub(crate) fn remove(&mut self, slot: &Arc<Slot>) -> Option<Target> {
+        let is_it = |target: &Target| Arc::ptr_eq(&target.slot, slot);
+        match self {
+            // The queue has named its listeners before one of them goes.
+            Targets::Held | Targets::Current { .. } => None,
+            Targets::One(target) if is_it(target) => {
+                let removed = target.clone();
+                *self = Targets::Some(Vec::new());
+                Some(removed)
+            }
+            Targets::One(_) => None,
+            Targets::All(set) => {
+                set.iter().find(|known| Arc::ptr_eq(known, slot))?;
+                let rest = set.iter().filter(|known| !Arc::ptr_eq(known, slot));
+                *self = Targets::Some(rest.map(Target::first).collect());
+                Some(Target::first(slot))
+            }
+            Targets::Some(targets) => {
+                let place = targets.iter().position(is_it)?;
+                Some(targets.remove(place))
+            }
+        }
+    }
+}
+
+impl Target {
+    pub(crate) fn first(slot: &Arc<Slot>) -> Self {
+        Self { slot: Arc::clone(slot), attempt: 1, due: None }
+    }
+}
+
+/// One entry of the queue: a message, who it is owed to, and what earlier listeners made of its changing parts.
+pub(crate) struct Entry {
+    pub(crate) message: Arc<Message>,
+    pub(crate) targets: Targets,
+    /// How many listeners the message had when they were fixed.
+    pub(crate) listeners: usize,
+    pub(crate) values: Values,
+    pub(crate) response: Option<Box<Reply>>,
+}
+
+impl Entry {
+    pub(crate) fn new(message: &Arc<Message>, targets: Targets, listeners: usize) -> Self {
+        let values = message.values().clone();
+        Self { message: Arc::clone(message), targets, listeners, values, response: None }
+    }
+}
+
+/// What was owed to a listener that was removed.
+pub(crate) struct Removed {
+    pub(crate) message: Arc<Message>,
+    pub(crate) target: Target,
+    /// How many listeners the message had when they were fixed.
+    pub(crate) listeners: usize,
+}

@@ -1,0 +1,103 @@
+//! The end of work: waiting until nothing runs and nothing can, and shutting a whole bus down. It settles nothing itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::bus::Bus;
+use crate::destination::Destination;
+use crate::name::DestinationName;
+use crate::sync::{Instant, Wakers, after};
+
+/// Those who wait for the bus to come to rest.
+#[derive(Debug, Default)]
+pub(crate) struct Rest(Wakers);
+
+impl Rest {
+    pub(crate) fn tell(&self) {
+        self.0.wake_all();
+    }
+}
+
+/// What was left when a bus was shut down.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ShutdownReport {
+    /// Destinations whose running calls had to be interrupted.
+    pub interrupted: Vec<DestinationName>,
+    /// (message, listener) pairs that became dead letters because their turn did not come.
+    pub dead_letters: u64,
+}
+
+impl Bus {
+    /// Waits until nothing runs and nothing can run without something new coming in.
+    ///
+    /// Retries that wait for their time are waited for; messages that wait for a first listener, or behind a pause, are not.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub async fn idle(&self) {
+        let mut before = None;
+        self.shared
+            .rest
+            .0
+            .wait_for(|| {
+                // Two sweeps that find nothing busy, with nothing accepted between them, prove an instant at which all of
+                // them rested together; one sweep alone could miss a message that moved from unseen to seen.
+                loop {
+                    let accepted = self.accepted_if_resting();
+                    match accepted {
+                        None => return None,
+                        Some(_) if accepted == before => return Some(()),
+                        _ => before = accepted,
+                    }
+                }
+            })
+            .await;
+    }
+
+    /// How many messages were ever accepted, if no destination is busy.
+    fn accepted_if_resting(&self) -> Option<u64> {
+        let table = self.shared.destinations.load();
+        let mut accepted = 0;
+        for destination in table.values() {
+            if destination.counters.running.get() > 0 || destination.state().is_busy() {
+                return None;
+            }
+            accepted += destination.counters.door.accepted.get();
+        }
+        Some(accepted)
+    }
+
+    /// Closes all destinations, each with the same deadline, and says what was left.
+    ///
+    /// # Cancel safety
+    /// Not cancel safe: some destinations stay draining.
+    pub async fn shutdown(&self, grace: Duration) -> ShutdownReport {
+        let deadline = after(Instant::now(), grace);
+        let table = self.shared.destinations.load_full();
+        let (built_in, others): (Vec<_>, Vec<_>) =
+            table.values().cloned().partition(|each| each.name.is_reserved());
+        let mut report = ShutdownReport::default();
+        // The built-in ones last: answers to requests that still run arrive there.
+        self.close_all(others, deadline, &mut report).await;
+        self.close_all(built_in, deadline, &mut report).await;
+        report.interrupted.sort();
+        report
+    }
+
+    async fn close_all(&self, all: Vec<Arc<Destination>>, deadline: Instant, report: &mut ShutdownReport) {
+        let mut closing = tokio::task::JoinSet::new();
+        for destination in all {
+            closing.spawn_on(
+                async move { (destination.name.clone(), destination.close(deadline).await) },
+                &self.shared.runtime,
+            );
+        }
+        while let Some(closed) = closing.join_next().await {
+            let Ok((name, closed)) = closed else { continue };
+            report.dead_letters += closed.dead_letters;
+            if closed.interrupted {
+                report.interrupted.push(name);
+            }
+        }
+    }
+}
