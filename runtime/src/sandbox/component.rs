@@ -160,8 +160,11 @@ impl SandboxEngine {
         path: String,
     ) -> Result<Loaded, LoadError> {
         let types = component.component_type();
-        let imports: Vec<String> = types.imports(&self.engine).map(|(name, _)| name.to_owned()).collect();
-        let exports: Vec<String> = types.exports(&self.engine).map(|(name, _)| name.to_owned()).collect();
+        // Sorted: their order in the file is the toolchain's, and changes from build to build.
+        let mut imports: Vec<String> = types.imports(&self.engine).map(|(name, _)| name.to_owned()).collect();
+        let mut exports: Vec<String> = types.exports(&self.engine).map(|(name, _)| name.to_owned()).collect();
+        imports.sort();
+        exports.sort();
         let missing: Vec<String> = imports.iter().filter(|name| !is_offered(name)).cloned().collect();
         if !missing.is_empty() {
             return Err(LoadError::MissingImports { path, missing });
