@@ -171,6 +171,8 @@ impl Seat {
                 Turn::Run(entry)
             }
             Next::Wait(due) => {
+                // What was claimed may have been all there was: this look is the only one that sees the room it left.
+                let room_wanted = std::mem::take(&mut state.room_wanted);
                 let turn = if state.life == Life::Open {
                     sleep(*number, cx, &mut state, due, idle_since)
                 } else {
@@ -180,6 +182,10 @@ impl Seat {
                     // In the same step as the decision: a sender must not count on a worker that is about to go.
                     *left = true;
                     state.leave(*number, claim);
+                }
+                drop(state);
+                if room_wanted {
+                    destination.wake_those_who_want_room();
                 }
                 turn
             }

@@ -60,7 +60,7 @@ pub(crate) struct State {
     /// Whether the queue was full at the last attempt to enter it, so that one episode is one warning.
     full: bool,
     /// Whether somebody waits for room.
-    room_wanted: bool,
+    pub(crate) room_wanted: bool,
 }
 
 /// The life of a destination.
@@ -268,6 +268,11 @@ impl Destination {
             drop(state);
             self.room.wake_all();
         }
+    }
+
+    /// Has those who wait for room look again.
+    pub(crate) fn wake_those_who_want_room(&self) {
+        self.room.wake_all();
     }
 
     /// Tells those who wait for workers to leave or for the bus to come to rest.
