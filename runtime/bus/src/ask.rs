@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use crate::bus::{Bus, Shared};
 use crate::call::until;
-use crate::config::DestinationType;
 use crate::destination::{Destination, Manner};
 use crate::error::{RequestError, SendError};
 use crate::limits::CALLER_RESERVE;
@@ -17,6 +16,7 @@ use crate::origin::Origin;
 use crate::outcome::Reply;
 use crate::statistics::RejectReason;
 use crate::sync::{Instant, after};
+use crate::types::DestinationType;
 
 impl Bus {
     /// Sends a message as the host in default mode and waits for the first answer, for `timeout` or as long as the

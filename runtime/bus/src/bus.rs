@@ -20,6 +20,7 @@ use crate::request::Requests;
 use crate::rest::Rest;
 use crate::statistics::DestinationStatistics;
 use crate::sync::{Instant, Mutex, after};
+use crate::types::Types;
 
 /// The limits of a whole bus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +68,7 @@ pub(crate) struct Shared {
     /// The origin of what the host itself sends.
     pub(crate) host: Origin,
     pub(crate) rest: Rest,
+    pub(crate) types: Types,
     pub(crate) runtime: Handle,
 }
 
@@ -110,6 +112,7 @@ impl Bus {
             config,
             host: Origin::host(),
             rest: Rest::default(),
+            types: Types::default(),
             runtime: Handle::current(),
         });
         let bus = Self { shared };
@@ -198,7 +201,7 @@ impl Bus {
         self.shared.find(name).map(|destination| destination.config())
     }
 
-    fn destination(&self, name: &str) -> Result<Arc<Destination>, DestinationError> {
+    pub(crate) fn destination(&self, name: &str) -> Result<Arc<Destination>, DestinationError> {
         self.shared.find(name).ok_or_else(|| DestinationError::NoSuchDestination(name.to_owned()))
     }
 

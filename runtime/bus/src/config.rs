@@ -5,42 +5,9 @@ use std::time::Duration;
 
 use crate::limits;
 use crate::name::{DestinationName, NameError};
+use crate::policy::{OnFailure, OnNoListener, RejectedExecution};
 use crate::settlement::RetryPolicy;
-
-/// Who runs the listeners of a destination.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum DestinationType {
-    /// Several workers at once; no order.
-    Parallel,
-    /// One worker, listeners one after the other; first in, first out.
-    Serial,
-    /// The sender's own task; no queue.
-    Synchronous,
-}
-
-impl DestinationType {
-    /// The name as it stands in manifests.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            DestinationType::Parallel => "parallel",
-            DestinationType::Serial => "serial",
-            DestinationType::Synchronous => "synchronous",
-        }
-    }
-
-    /// Whether messages wait in a queue.
-    #[must_use]
-    pub fn is_queued(self) -> bool {
-        self != DestinationType::Synchronous
-    }
-}
-
-impl fmt::Display for DestinationType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
+use crate::types::{CustomType, DestinationType};
 
 /// How many workers a destination has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,73 +18,6 @@ pub struct Workers {
     pub max: usize,
     /// How long one above the core size stays without work.
     pub keep_alive: Duration,
-}
-
-/// What becomes of a message for which there is no room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RejectedExecution {
-    /// The sender gets `queue-full`.
-    Abort,
-    /// The sender waits for room, at most so long, without holding a thread; then it gets `queue-full`.
-    Block(Duration),
-    /// The sender's own task runs the listeners. Not on serial destinations, whose order it would break.
-    CallerRuns,
-    /// The message is dropped and counted; the sender is not told.
-    Discard,
-    /// The message that has waited longest is dropped and counted, until there is room.
-    DiscardOldest,
-    /// The message becomes a dead letter; the sender is not told.
-    DeadLetter,
-}
-
-impl RejectedExecution {
-    /// The name as it stands in manifests.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            RejectedExecution::Abort => "abort",
-            RejectedExecution::Block(_) => "block",
-            RejectedExecution::CallerRuns => "caller-runs",
-            RejectedExecution::Discard => "discard",
-            RejectedExecution::DiscardOldest => "discard-oldest",
-            RejectedExecution::DeadLetter => "dead-letter",
-        }
-    }
-}
-
-/// What becomes of a message that no listener is there for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnNoListener {
-    /// It waits in the queue for the first listener that registers.
-    Hold,
-    /// The sender gets `no-listener`.
-    Reject,
-    /// It is dropped and counted.
-    Discard,
-    /// It becomes a dead letter.
-    DeadLetter,
-}
-
-impl OnNoListener {
-    /// The name as it stands in manifests.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            OnNoListener::Hold => "hold",
-            OnNoListener::Reject => "reject",
-            OnNoListener::Discard => "discard",
-            OnNoListener::DeadLetter => "dead-letter",
-        }
-    }
-}
-
-/// What a serial destination does while a message waits for its retry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnFailure {
-    /// The messages behind it wait too.
-    Block,
-    /// It steps aside; the others go on.
-    Skip,
 }
 
 /// How many dead letters a destination keeps; the oldest leaves first.
@@ -158,6 +58,8 @@ pub struct DestinationConfig {
     pub name: DestinationName,
     /// Who runs its listeners.
     pub destination_type: DestinationType,
+    /// The embedder's type that chooses among its listeners; made by [`Bus::configuration`](crate::Bus::configuration).
+    pub custom_type: Option<CustomType>,
     /// Queue entries that may wait (parallel: one per message and listener).
     pub queue_entries_max: usize,
     /// Payload and value bytes that may wait.
@@ -178,6 +80,12 @@ pub struct DestinationConfig {
     pub retry: RetryPolicy,
     /// How many dead letters it keeps.
     pub dead_letters: DeadLetterBounds,
+    /// Whether messages of a higher priority are delivered first.
+    pub priority: bool,
+    /// After what time a message becomes a dead letter when its turn has not come, if its sender does not say.
+    pub expires_in: Option<Duration>,
+    /// How long a dedup key is remembered.
+    pub dedup_window: Duration,
     /// Whether it starts paused: it accepts within its bounds and delivers nothing.
     pub paused: bool,
 }
@@ -213,6 +121,24 @@ impl DestinationConfig {
         Self::of_type(name, DestinationType::Synchronous, Self::NO_WORKERS)
     }
 
+    /// The defaults of this type.
+    ///
+    /// # Errors
+    /// When `name` is not a name that may be created.
+    pub fn with_type(destination_type: DestinationType, name: &str) -> Result<Self, ConfigError> {
+        match destination_type {
+            DestinationType::Parallel => Self::parallel(name),
+            DestinationType::Serial => Self::serial(name),
+            DestinationType::Synchronous => Self::synchronous(name),
+        }
+    }
+
+    /// The name of its type: the embedder's, or the bus's own.
+    #[must_use]
+    pub fn type_name(&self) -> &str {
+        self.custom_type.as_ref().map_or(self.destination_type.name(), CustomType::name)
+    }
+
     const NO_WORKERS: Workers = Workers { core: 0, max: 0, keep_alive: limits::WORKER_KEEP_ALIVE };
 
     fn of_type(name: &str, destination_type: DestinationType, workers: Workers) -> Result<Self, ConfigError> {
@@ -229,6 +155,7 @@ impl DestinationConfig {
         Self {
             name,
             destination_type,
+            custom_type: None,
             queue_entries_max: limits::QUEUE_ENTRIES_MAX,
             queue_bytes_max: limits::QUEUE_BYTES_MAX,
             message_bytes_max: limits::MESSAGE_BYTES_MAX,
@@ -239,6 +166,9 @@ impl DestinationConfig {
             request_timeout: limits::REQUEST_TIMEOUT,
             retry: RetryPolicy::default(),
             dead_letters: DeadLetterBounds::default(),
+            priority: false,
+            expires_in: None,
+            dedup_window: limits::DEDUP_WINDOW,
             paused: false,
         }
     }
@@ -287,12 +217,12 @@ impl DestinationConfig {
     }
 
     fn check_type(&self) -> Result<(), ConfigError> {
-        let rejected = self.rejected_execution;
+        let rejected = &self.rejected_execution;
         let order_kept = self.destination_type != DestinationType::Serial;
         self.require(
             "rejected-execution",
             rejected.name(),
-            order_kept || rejected != RejectedExecution::CallerRuns,
+            order_kept || *rejected != RejectedExecution::CallerRuns,
             "any other policy on a serial destination, whose order it would break",
         )?;
         let policy = self.on_no_listener;
@@ -302,7 +232,24 @@ impl DestinationConfig {
             policy.name(),
             self.destination_type.is_queued() || !holds_nothing,
             "`reject` or `discard` on a synchronous destination",
-        )
+        )?;
+        let queued = self.destination_type.is_queued();
+        self.require(
+            "priority",
+            self.priority,
+            queued || !self.priority,
+            "false on a synchronous destination",
+        )?;
+        let expires = self.expires_in.map_or("none".to_owned(), humane);
+        self.require(
+            "expires-in",
+            &expires,
+            queued || self.expires_in.is_none(),
+            "none on a synchronous destination, which delivers at once",
+        )?;
+        let legal =
+            self.expires_in.is_none_or(|within| !within.is_zero() && within <= limits::SEND_DELAY_MAX);
+        self.require("expires-in", &expires, legal, "longer than nothing and at most 366 days")
     }
 
     fn require(
@@ -345,6 +292,33 @@ pub enum ConfigError {
         value: String,
         /// What it may be.
         allowed: &'static str,
+    },
+    /// The name of a destination type breaks a rule.
+    #[error("destination type `{}` cannot be registered; use 1 to 255 letters, digits and `-`, and none of the bus's own names", .0.escape_debug())]
+    TypeName(String),
+    /// A destination type of this name is registered already.
+    #[error("destination type `{0}` is registered already")]
+    TypeTaken(String),
+    /// As many destination types are registered as may be.
+    #[error("{0} destination types are registered, and no more may be")]
+    TooManyTypes(usize),
+    /// No destination type of this name is there.
+    #[error("no destination type is called `{}`; there are {known}", name.escape_debug())]
+    NoSuchType {
+        /// The name.
+        name: String,
+        /// Those that there are.
+        known: String,
+    },
+    /// A live change would turn the destination into another one.
+    #[error(
+        "destination `{destination}`: `{setting}` cannot change while it lives; make another one of a higher ranking"
+    )]
+    Fixed {
+        /// Whose setting.
+        destination: DestinationName,
+        /// Which setting.
+        setting: &'static str,
     },
 }
 

@@ -27,6 +27,10 @@ pub enum DeadLetterReason {
     Closed,
     /// Its turn did not come in time.
     Expired,
+    /// Its listener failed too often lately and was not called.
+    ListenerUnavailable,
+    /// It was taken out of the queue. Nobody keeps such a letter; whoever purges a queue gets it.
+    Purged,
     /// It is a reply that the response destination did not take; this is the name of the refusal.
     ReplyNotAccepted(&'static str),
 }
@@ -50,6 +54,8 @@ impl DeadLetterReason {
             DeadLetterReason::QueueFull => "queue-full",
             DeadLetterReason::Closed => "closed",
             DeadLetterReason::Expired => "expired",
+            DeadLetterReason::ListenerUnavailable => "listener-unavailable",
+            DeadLetterReason::Purged => "purged",
             DeadLetterReason::ReplyNotAccepted(name) => name,
         }
     }

@@ -1,11 +1,12 @@
 //! An entry of the queue: a message, and the listeners that it is owed to. It knows no order and no bounds.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::message::Message;
 use crate::outcome::Reply;
 use crate::registration::{ListenerSet, Slot};
-use crate::sync::Instant;
+use crate::sync::{Instant, after};
 use crate::value::Values;
 
 /// One delivery that is owed: the listener, the attempt that comes next, and when it may come.
@@ -14,6 +15,8 @@ pub(crate) struct Target {
     pub(crate) slot: Arc<Slot>,
     pub(crate) attempt: u32,
     pub(crate) due: Option<Instant>,
+    /// Whether this call decides about the listener's circuit breaker.
+    pub(crate) trial: bool,
 }
 
 /// The listeners that an entry is owed to.
@@ -47,6 +50,15 @@ impl Targets {
             Targets::Held | Targets::Current { .. } | Targets::All(_) => None,
             Targets::One(target) => target.due,
             Targets::Some(targets) => targets.iter().filter_map(|target| target.due).min(),
+        }
+    }
+
+    /// Whether nobody has been tried yet.
+    pub(crate) fn is_first_attempt(&self) -> bool {
+        match self {
+            Targets::Held | Targets::Current { .. } | Targets::All(_) => true,
+            Targets::One(target) => target.attempt == 1,
+            Targets::Some(targets) => targets.iter().all(|target| target.attempt == 1),
         }
     }
 
@@ -88,7 +100,12 @@ impl Targets {
 
 impl Target {
     pub(crate) fn first(slot: &Arc<Slot>) -> Self {
-        Self { slot: Arc::clone(slot), attempt: 1, due: None }
+        Self::first_at(slot, None)
+    }
+
+    /// The first attempt, not before `due`.
+    pub(crate) fn first_at(slot: &Arc<Slot>, due: Option<Instant>) -> Self {
+        Self { slot: Arc::clone(slot), attempt: 1, due, trial: false }
     }
 }
 
@@ -100,12 +117,21 @@ pub(crate) struct Entry {
     pub(crate) listeners: usize,
     pub(crate) values: Values,
     pub(crate) response: Option<Box<Reply>>,
+    /// When its turn has not come by then, it becomes a dead letter.
+    pub(crate) expires_at: Option<Instant>,
 }
 
 impl Entry {
     pub(crate) fn new(message: &Arc<Message>, targets: Targets, listeners: usize) -> Self {
         let values = message.values().clone();
-        Self { message: Arc::clone(message), targets, listeners, values, response: None }
+        Self { message: Arc::clone(message), targets, listeners, values, response: None, expires_at: None }
+    }
+
+    /// The same, which expires when the sender or the destination says so.
+    pub(crate) fn expiring(mut self, expires_in: Option<Duration>) -> Self {
+        let asked = self.message.options().and_then(|options| options.expires_after);
+        self.expires_at = asked.or(expires_in).map(|within| after(self.message.accepted_at(), within));
+        self
     }
 }
 

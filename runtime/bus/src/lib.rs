@@ -13,11 +13,13 @@
 pub mod limits;
 
 mod ask;
+mod breaker;
 mod bus;
 mod call;
 mod claim;
 mod config;
 mod dead_letter;
+mod dedup;
 mod delivery;
 mod destination;
 mod entry;
@@ -27,6 +29,7 @@ mod message;
 mod name;
 mod origin;
 mod outcome;
+mod policy;
 mod queue;
 mod registration;
 mod request;
@@ -35,15 +38,15 @@ mod send;
 mod settlement;
 mod statistics;
 mod sync;
+mod tuning;
+mod types;
 mod value;
 mod worker;
 
+pub use breaker::CircuitBreaker;
 pub use bus::{Bus, BusConfig};
 pub use call::{Elapsed, Until, until};
-pub use config::{
-    ConfigError, DeadLetterBounds, DestinationConfig, DestinationType, OnFailure, OnNoListener,
-    RejectedExecution, Workers,
-};
+pub use config::{ConfigError, DeadLetterBounds, DestinationConfig, Workers};
 pub use dead_letter::{DeadLetter, DeadLetterReason};
 pub use delivery::Delivery;
 pub use destination::{Closed, Registered};
@@ -53,9 +56,11 @@ pub use message::{Context, Message, MessageId, Outgoing, SendOptions};
 pub use name::{DEFAULT_RESPONSE, DestinationName, NameError, RESERVED_PREFIX};
 pub use origin::{HOST, Identity, Origin, Trace};
 pub use outcome::{Answer, Cause, ErrorText, FailureKind, Fault, Outcome, Reply};
+pub use policy::{OnFailure, OnNoListener, RejectedExecution, RejectionHandler};
 pub use rest::ShutdownReport;
 pub use settlement::{Jitter, RetryOn, RetryPolicy, Settlement, settle};
 pub use statistics::{DestinationStatistics, DropReason, ListenerStatistics, RejectReason};
+pub use types::{CustomType, DestinationType};
 pub use value::{Value, ValueTypeError, Values, ValuesError, is_secret_key};
 
 /// The clock of the bus: tokio's, so that tests can pause it.

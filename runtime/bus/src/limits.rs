@@ -20,6 +20,29 @@ pub const VALUE_KEY_BYTES_MAX: usize = 255;
 pub const CONTENT_TYPE_BYTES_MAX: usize = 255;
 /// Bytes of a response id, an ordering key or a dedup key.
 pub const KEY_BYTES_MAX: usize = 255;
+/// The highest priority; the lowest is 0.
+pub const PRIORITY_MAX: u8 = 9;
+/// The priority of a message whose sender names none.
+pub const PRIORITY_DEFAULT: u8 = 4;
+/// How long a message may be delayed, and after what time it may expire at the latest: more is a date in a database, not a
+/// message in memory.
+pub const SEND_DELAY_MAX: Duration = Duration::from_secs(366 * 24 * 3_600);
+/// How long a destination remembers a dedup key: longer than a sender retries.
+pub const DEDUP_WINDOW: Duration = Duration::from_secs(120);
+/// Dedup keys that a destination remembers; beyond it the oldest is forgotten before its window ends.
+pub const DEDUP_KEYS_MAX: usize = 65_536;
+/// Faults that open a circuit breaker, when they are at least the ratio of the calls since the first of them.
+pub const BREAKER_FAULTS: u32 = 20;
+/// The most faults that a breaker may be told to wait for: it remembers the time of each.
+pub const BREAKER_FAULTS_CEILING: u32 = 10_000;
+/// The share of faulted calls that opens a circuit breaker.
+pub const BREAKER_RATIO: f64 = 0.5;
+/// How long a fault counts for a circuit breaker.
+pub const BREAKER_WINDOW: Duration = Duration::from_secs(30);
+/// How long an open circuit breaker waits before its trial call.
+pub const BREAKER_COOLDOWN: Duration = Duration::from_secs(15);
+/// Destination types that an embedder may register.
+pub const DESTINATION_TYPES_MAX: usize = 1_024;
 /// Workers that a parallel destination keeps.
 pub const WORKERS_CORE: usize = 2;
 /// Workers that a parallel destination may start.

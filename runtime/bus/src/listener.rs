@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::breaker::CircuitBreaker;
 use crate::call;
 use crate::delivery::Delivery;
 use crate::limits::CALL_DEADLINE;
@@ -28,6 +29,11 @@ pub trait MessageListener: Send + Sync + 'static {
     /// How long one call may take. The bus computes a deadline from it; the instance keeps it.
     fn call_deadline(&self) -> Duration {
         CALL_DEADLINE
+    }
+
+    /// When it is not called any more for a while; none: it is always called. Asked for at each fault.
+    fn circuit_breaker(&self) -> Option<CircuitBreaker> {
+        None
     }
 
     /// Whether it may be called yet. A guest may not before its `activate` returned.
@@ -106,7 +112,7 @@ where
     R: Future<Output = Outcome> + Send + 'static,
 {
     let receive = Arc::new(move |delivery| -> BoxFuture<'static, Outcome> { Box::pin(receive(delivery)) });
-    NativeListener { name: Arc::from(name), deadline: CALL_DEADLINE, receive }
+    NativeListener { name: Arc::from(name), deadline: CALL_DEADLINE, breaker: None, receive }
 }
 
 type Receive = dyn Fn(Delivery) -> BoxFuture<'static, Outcome> + Send + Sync;
@@ -116,10 +122,18 @@ type Receive = dyn Fn(Delivery) -> BoxFuture<'static, Outcome> + Send + Sync;
 pub struct NativeListener {
     name: Arc<str>,
     deadline: Duration,
+    breaker: Option<CircuitBreaker>,
     receive: Arc<Receive>,
 }
 
 impl NativeListener {
+    /// Leaves it alone for a while after too many faults.
+    #[must_use]
+    pub fn with_circuit_breaker(mut self, breaker: CircuitBreaker) -> Self {
+        self.breaker = Some(breaker);
+        self
+    }
+
     /// Gives each call so long.
     #[must_use]
     pub fn with_deadline(mut self, deadline: Duration) -> Self {
@@ -135,6 +149,10 @@ impl MessageListener for NativeListener {
 
     fn call_deadline(&self) -> Duration {
         self.deadline
+    }
+
+    fn circuit_breaker(&self) -> Option<CircuitBreaker> {
+        self.breaker
     }
 
     fn instantiate(&self, _deadline: Instant) -> BoxFuture<'_, Result<Box<dyn ListenerInstance>, Fault>> {

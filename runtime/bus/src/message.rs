@@ -8,11 +8,13 @@ use bytes::Bytes;
 use smol_str::SmolStr;
 use uuid::Uuid;
 
+use crate::error::SendError;
+use crate::limits::{PRIORITY_MAX, SEND_DELAY_MAX};
 use crate::name::DestinationName;
 use crate::origin::{Identity, Trace};
 use crate::outcome::Reply;
 use crate::request::Tracker;
-use crate::sync::{AtomicUsize, Instant, Ordering};
+use crate::sync::{AtomicUsize, Instant, Ordering, after};
 use crate::value::Values;
 
 /// The id of a message: a UUID of version 7, given by the bus on acceptance.
@@ -75,6 +77,34 @@ impl SendOptions {
     #[must_use]
     pub fn is_default(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+impl SendOptions {
+    /// Checks every option against its range and against the others; `queued`: whether the destination has a queue.
+    pub(crate) fn check(&self, queued: bool) -> Result<(), SendError> {
+        let invalid = |text: String| Err(SendError::Invalid(text));
+        if let Some(priority) = self.priority.filter(|priority| *priority > PRIORITY_MAX) {
+            return invalid(format!("the priority is {priority}; it may be 0 to {PRIORITY_MAX}"));
+        }
+        for (what, time) in [("delay", self.deliver_after), ("expiry", self.expires_after)] {
+            if let Some(time) = time.filter(|time| *time > SEND_DELAY_MAX) {
+                let (ms, ms_max) = (time.as_millis(), SEND_DELAY_MAX.as_millis());
+                return invalid(format!("the {what} is {ms} ms; it may be at most {ms_max} ms"));
+            }
+        }
+        let delay = self.deliver_after.filter(|delay| !delay.is_zero());
+        match (delay, self.expires_after) {
+            (Some(_), _) if !queued => {
+                invalid("a synchronous destination delivers at once; it cannot delay a message".to_owned())
+            }
+            (Some(delay), Some(expires)) if expires <= delay => invalid(format!(
+                "the message would expire after {} ms, before its delay of {} ms is over",
+                expires.as_millis(),
+                delay.as_millis()
+            )),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -213,6 +243,18 @@ impl Message {
             waits: None,
             entries_waiting: AtomicUsize::new(0),
         }
+    }
+
+    /// When it may be delivered first, if its sender delayed it.
+    pub(crate) fn delayed_until(&self) -> Option<Instant> {
+        let delay = self.options()?.deliver_after.filter(|delay| !delay.is_zero())?;
+        Some(after(self.accepted_at, delay))
+    }
+
+    /// Whether it must not run before its turn, wherever there is room: it is delayed, or in order with others of its key.
+    pub(crate) fn waits_its_turn(&self) -> bool {
+        self.options()
+            .is_some_and(|options| options.ordering_key.is_some() || options.deliver_after.is_some())
     }
 
     /// Counts an entry of this message into the queue; true for the first one.

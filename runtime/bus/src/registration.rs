@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
+use crate::breaker::Breaker;
 use crate::limits::BORROWED_INSTANCES_MAX;
 use crate::listener::{ListenerInstance, MessageListener};
 use crate::statistics::ListenerCounters;
@@ -19,6 +20,7 @@ pub(crate) struct Slot {
     pub(crate) name: Arc<str>,
     pub(crate) listener: Arc<dyn MessageListener>,
     pub(crate) counters: ListenerCounters,
+    pub(crate) breaker: Breaker,
     removed: AtomicBool,
     running: AtomicUsize,
     quiet: Wakers,
@@ -38,6 +40,7 @@ impl Slot {
             name: Arc::from(listener.name()),
             listener,
             counters: ListenerCounters::default(),
+            breaker: Breaker::default(),
             removed: AtomicBool::new(false),
             running: AtomicUsize::new(0),
             quiet: Wakers::default(),

@@ -8,15 +8,15 @@ use std::time::SystemTime;
 
 use crate::bus::{Bus, Shared};
 use crate::call::until;
-use crate::config::{DestinationType, RejectedExecution};
 use crate::delivery::Delivery;
-use crate::destination::{Admitted, Destination, Manner};
+use crate::destination::{Admitted, Destination, Inline, Manner};
 use crate::error::SendError;
 use crate::limits::{CONTENT_TYPE_BYTES_MAX, KEY_BYTES_MAX};
 use crate::message::{Message, MessageId, Outgoing};
 use crate::name::DestinationName;
 use crate::origin::Origin;
 use crate::outcome::Reply;
+use crate::policy::RejectedExecution;
 use crate::registration::ListenerSet;
 use crate::request::{Found, Tracker};
 use crate::statistics::RejectReason;
@@ -67,8 +67,10 @@ enum Arrived {
     Deep,
     /// There is no room, and the sender may wait for some.
     Waits { full: SendError, answers: bool },
+    /// It is not accepted again: this is the first message of its dedup key.
+    Duplicate(MessageId),
     /// This task runs these listeners.
-    Inline(Arc<ListenerSet>),
+    Inline(Arc<ListenerSet>, Inline),
 }
 
 fn not_found(name: &str) -> SendError {
@@ -97,6 +99,7 @@ impl Shared {
             let message = self.message(destination, origin, body, None)?;
             match self.arrive(destination, &message)? {
                 Arrived::Settled => return Ok(message.id()),
+                Arrived::Duplicate(first) => return Ok(first),
                 Arrived::Deep => {
                     let id = message.id();
                     drop((message, table));
@@ -106,8 +109,8 @@ impl Shared {
                 arrived => (Arc::clone(destination), message, arrived),
             }
         };
-        self.finish(&destination, &message, arrived, limit, limit).await?;
-        Ok(message.id())
+        let first = self.finish(&destination, &message, arrived, limit, limit).await?;
+        Ok(first.unwrap_or(message.id()))
     }
 
     /// Stamps a message, after checking what its sender chose.
@@ -181,13 +184,7 @@ impl Shared {
         let Some(options) = &body.options else { return Ok(()) };
         short("ordering key", &options.ordering_key, KEY_BYTES_MAX)?;
         short("dedup key", &options.dedup_key, KEY_BYTES_MAX)?;
-        // Priority and the two keys count where a destination enables them; a time that is not kept would be a lie.
-        match (options.deliver_after, options.expires_after) {
-            (None, None) => Ok(()),
-            _ => Err(SendError::Invalid(
-                "delayed and expiring messages are not offered by this release".to_owned(),
-            )),
-        }
+        options.check(destination.destination_type.is_queued())
     }
 
     /// Brings a stamped message to its destination: into the queue, through this task, or to whoever waits for it.
@@ -201,15 +198,15 @@ impl Shared {
         call_limit: Option<Instant>,
     ) -> Result<(), SendError> {
         match self.arrive(destination, message)? {
-            Arrived::Settled | Arrived::Deep => Ok(()),
-            arrived => self.finish(destination, message, arrived, room_limit, call_limit).await,
+            Arrived::Settled | Arrived::Deep | Arrived::Duplicate(_) => Ok(()),
+            arrived => self.finish(destination, message, arrived, room_limit, call_limit).await.map(drop),
         }
     }
 
     /// The part of it that waits for nothing.
     fn arrive(&self, destination: &Arc<Destination>, message: &Arc<Message>) -> Result<Arrived, SendError> {
         let answers = self.answers(destination, message);
-        let admitted = destination.admit(message, answers)?;
+        let admitted = destination.admit_once(message, answers)?;
         Ok(self.arrived(destination, message, admitted, answers))
     }
 
@@ -221,20 +218,23 @@ impl Shared {
         answers: bool,
     ) -> Arrived {
         let nobody_listens = matches!(admitted, Admitted::Unheard);
-        if let Admitted::WaitForRoom(full) = admitted {
-            return Arrived::Waits { full, answers };
+        match admitted {
+            Admitted::WaitForRoom(full) => return Arrived::Waits { full, answers },
+            Admitted::Duplicate(first) => return Arrived::Duplicate(first),
+            _ => {}
         }
         if answers || destination.name.is_reserved() {
             self.answer(destination, message, nobody_listens);
         }
         match admitted {
-            Admitted::Inline(listeners) => Arrived::Inline(listeners),
+            Admitted::Inline(listeners, inline) => Arrived::Inline(listeners, inline),
             Admitted::Queued { deep: true } => Arrived::Deep,
             _ => Arrived::Settled,
         }
     }
 
-    /// The part of it that waits: for room, and for listeners that this task runs.
+    /// The part of it that waits: for room, and for listeners that this task runs. Answers the id of the first message of
+    /// its dedup key, if it is a duplicate.
     async fn finish(
         self: &Arc<Self>,
         destination: &Arc<Destination>,
@@ -242,7 +242,7 @@ impl Shared {
         arrived: Arrived,
         room_limit: Option<Instant>,
         call_limit: Option<Instant>,
-    ) -> Result<(), SendError> {
+    ) -> Result<Option<MessageId>, SendError> {
         let arrived = match arrived {
             Arrived::Waits { full, answers } => {
                 let admitted = destination.wait_for_room(message, answers, full, room_limit).await?;
@@ -250,14 +250,19 @@ impl Shared {
             }
             arrived => arrived,
         };
-        if let Arrived::Inline(listeners) = arrived {
-            let manner = match destination.destination_type {
-                DestinationType::Synchronous => Manner::Synchronous(call_limit),
-                _ => Manner::CallerRuns(call_limit),
-            };
-            Box::pin(destination.run_inline(message, listeners, manner)).await;
+        match arrived {
+            Arrived::Inline(listeners, inline) => {
+                let manner = match inline {
+                    Inline::Synchronous => Manner::Synchronous(call_limit),
+                    Inline::NoRoom => Manner::CallerRuns(call_limit),
+                    Inline::Test => Manner::Inline(call_limit),
+                };
+                Box::pin(destination.run_inline(message, listeners, manner)).await;
+                Ok(None)
+            }
+            Arrived::Duplicate(first) => Ok(Some(first)),
+            _ => Ok(None),
         }
-        Ok(())
     }
 
     /// Whether somebody waits at this destination for a message of this response id.
@@ -325,13 +330,14 @@ impl Destination {
         full: SendError,
         limit: Option<Instant>,
     ) -> Result<Admitted, SendError> {
-        let RejectedExecution::Block(timeout) = self.config().rejected_execution else { return Err(full) };
+        let config = self.config();
+        let RejectedExecution::Block(timeout) = config.rejected_execution else { return Err(full) };
         let allowed = after(Instant::now(), timeout);
         let deadline = limit.map_or(allowed, |limit| limit.min(allowed));
         let mut last = full;
         let admitted = until(
             deadline,
-            pin!(self.when_room(|| match self.admit(message, is_answer) {
+            pin!(self.when_room(|| match self.admit_once(message, is_answer) {
                 Ok(Admitted::WaitForRoom(full)) => {
                     last = full;
                     None
@@ -343,7 +349,7 @@ impl Destination {
         match admitted {
             Ok(admitted) => admitted,
             // Those who wait are told of room in portions; there may be some by now.
-            Err(_) => match self.admit(message, is_answer) {
+            Err(_) => match self.admit_once(message, is_answer) {
                 Ok(Admitted::WaitForRoom(_)) => {
                     self.counters.reject(RejectReason::QueueFull);
                     Err(last)

@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::config::DestinationType;
 use crate::limits::FAILURE_KINDS;
 use crate::listener::Usage;
 use crate::outcome::FailureKind;
 use crate::sync::{AtomicU64, Ordering};
+use crate::types::DestinationType;
 
 /// Why a message, or a delivery, was dropped under a policy or an act that asked for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -17,6 +17,8 @@ pub enum DropReason {
     QueueFull,
     /// Nobody listened, and the policy discards.
     NoListener,
+    /// It was taken out of the queue by somebody.
+    Purged,
     /// A dead letter left at the bound of what is kept.
     DeadLetterBound,
     /// A reply to a message that asks for none.
@@ -31,9 +33,10 @@ pub enum DropReason {
 
 impl DropReason {
     /// All reasons, in the order of their numbers.
-    pub const ALL: [DropReason; 7] = [
+    pub const ALL: [DropReason; 8] = [
         DropReason::QueueFull,
         DropReason::NoListener,
+        DropReason::Purged,
         DropReason::DeadLetterBound,
         DropReason::NoResponseDestination,
         DropReason::LateReply,
@@ -47,6 +50,7 @@ impl DropReason {
         match self {
             DropReason::QueueFull => "queue-full",
             DropReason::NoListener => "no-listener",
+            DropReason::Purged => "purged",
             DropReason::DeadLetterBound => "dead-letter-bound",
             DropReason::NoResponseDestination => "no-response-destination",
             DropReason::LateReply => "late-reply",
@@ -155,6 +159,8 @@ impl std::ops::Deref for Counters {
 pub(crate) struct DoorCounters {
     pub(crate) accepted: Counter,
     pub(crate) owed: Counter,
+    /// Messages whose dedup key was known already.
+    pub(crate) duplicates: Counter,
     rejected: [Counter; RejectReason::ALL.len()],
 }
 
@@ -211,6 +217,7 @@ impl Counters {
         let single = [
             &self.door.accepted,
             &self.door.owed,
+            &self.door.duplicates,
             &self.completed,
             &self.reported,
             &self.listener_removed,
@@ -264,11 +271,16 @@ impl ListenerCounters {
         single.into_iter().chain(&self.failed).for_each(Counter::reset);
     }
 
+    /// Calls that ended.
+    pub(crate) fn calls(&self) -> u64 {
+        self.done.get() + self.failed.iter().map(Counter::get).sum::<u64>()
+    }
+
     pub(crate) fn read(&self, name: &str) -> ListenerStatistics {
         let done = self.done.get();
         ListenerStatistics {
             name: name.to_owned(),
-            calls: done + self.failed.iter().map(Counter::get).sum::<u64>(),
+            calls: self.calls(),
             done,
             failed: named(FailureKind::ALL.iter().map(|kind| kind.name()), &self.failed),
             instances_made: self.instances.get(),
@@ -330,10 +342,14 @@ pub struct DestinationStatistics {
     pub pending_bytes: usize,
     /// Messages that wait for a first listener; part of `pending`.
     pub held: usize,
+    /// Entries whose listener is not called for a while; part of `pending`.
+    pub aside: usize,
     /// Since when the oldest of them waits.
     pub oldest_waiting: Option<Duration>,
     /// Messages that the bus took on.
     pub accepted: u64,
+    /// Messages that it did not take on again, because it remembers their dedup key.
+    pub duplicates: u64,
     /// (message, listener) pairs that it took on.
     pub owed: u64,
     /// Calls of a listener.

@@ -151,6 +151,12 @@ impl Seat {
         state.pool.active -= usize::from(std::mem::take(active));
         // A worker that was woken by a timer still stands in the list; usually the list is empty.
         state.pool.asleep.retain(|(asleep, _)| asleep != number);
+        if state.pool.current > state.config.workers.max {
+            // The pool was tuned down, and this worker has nothing in hand.
+            *left = true;
+            state.leave(*number, claim);
+            return Turn::Leave;
+        }
         match state.next_for_worker() {
             Next::Entry(entry) => {
                 *active = true;

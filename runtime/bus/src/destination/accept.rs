@@ -3,39 +3,118 @@
 use std::sync::Arc;
 
 use super::{Destination, Life, State};
-use crate::config::{DestinationConfig, DestinationType, OnNoListener, RejectedExecution};
+use crate::config::DestinationConfig;
 use crate::dead_letter::DeadLetterReason;
-use crate::entry::{Entry, Targets};
-use crate::error::{QueueUnit, SendError};
+use crate::entry::{Entry, Target, Targets};
+use crate::error::{QueueUnit, RequestError, SendError};
 use crate::limits::SENDS_BETWEEN_YIELDS;
-use crate::message::Message;
+use crate::message::{Message, MessageId};
+use crate::policy::OnNoListener;
 use crate::registration::ListenerSet;
 use crate::request::never_received;
 use crate::statistics::{DropReason, RejectReason};
-use crate::sync::MutexGuard;
+use crate::sync::{Instant, MutexGuard};
+use crate::types::DestinationType;
 
 /// What became of a message at the door.
 pub(crate) enum Admitted {
     /// It waits; workers know. `deep`: so much waits that its sender should let others run for a moment.
     Queued { deep: bool },
     /// The sender's own task runs these listeners.
-    Inline(Arc<ListenerSet>),
+    Inline(Arc<ListenerSet>, Inline),
     /// It is accepted and settled already: dropped, or a dead letter.
     Settled,
+    /// It is not accepted; a handler of the embedder has it.
+    Handled,
+    /// It is not accepted again: this is the first message of its dedup key.
+    Duplicate(MessageId),
     /// It is accepted, and owed to nobody but a sender who waits for it, if there is one.
     Unheard,
     /// There is no room, and the sender may wait for some.
     WaitForRoom(SendError),
 }
 
+/// Why the sender's own task runs the listeners.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Inline {
+    Synchronous,
+    /// There was no room, and the policy is `caller-runs`.
+    NoRoom,
+    /// The destination is switched to it, for a test.
+    Test,
+}
+
+/// Who receives a message.
+pub(super) enum Receivers {
+    /// All that listen.
+    Present,
+    /// Those that the destination's type has chosen.
+    Chosen(Arc<ListenerSet>),
+}
+
+impl Receivers {
+    pub(super) fn of<'a>(&'a self, state: &'a State) -> &'a Arc<ListenerSet> {
+        match self {
+            Receivers::Present => &state.listeners,
+            Receivers::Chosen(chosen) => chosen,
+        }
+    }
+}
+
 impl Destination {
-    /// Takes `message` on, or says why not. `is_answer`: somebody waits for it here, so that it needs no listener.
+    /// Takes `message` on unless its dedup key is known, or says why not. `is_answer`: somebody waits for it here, so that
+    /// it needs no listener.
+    pub(crate) fn admit_once(
+        self: &Arc<Self>,
+        message: &Arc<Message>,
+        is_answer: bool,
+    ) -> Result<Admitted, SendError> {
+        let Some(key) = message.options().and_then(|options| options.dedup_key.as_ref()) else {
+            return self.admit(message, is_answer);
+        };
+        let (window, now) = (self.config().dedup_window, Instant::now());
+        // Held until the message is in or not: two of one key that come at once must not both pass.
+        let mut dedup = self.dedup.lock();
+        if let Some(first) = dedup.first(key, now, window) {
+            self.counters.door.duplicates.add(1);
+            // A request of a known key has no listener of its own that could answer.
+            end_without_listener(message, None);
+            return Ok(Admitted::Duplicate(first));
+        }
+        let admitted = self.admit(message, is_answer)?;
+        if !matches!(admitted, Admitted::WaitForRoom(_) | Admitted::Handled) {
+            dedup.remember(key, message.id(), now);
+        }
+        Ok(admitted)
+    }
+
+    /// Takes `message` on, whatever its dedup key, or says why not.
     pub(crate) fn admit(
         self: &Arc<Self>,
         message: &Arc<Message>,
         is_answer: bool,
     ) -> Result<Admitted, SendError> {
-        let mut state = self.state();
+        let Some(custom) = &self.custom_type else {
+            return self.admit_to(self.state(), message, is_answer, &Receivers::Present);
+        };
+        loop {
+            // The embedder's choice is made without the lock, and made again if the listeners changed meanwhile.
+            let present = self.listeners();
+            let chosen = Arc::new(custom.chosen(message, &present));
+            let state = self.state();
+            if Arc::ptr_eq(&present, &state.listeners) {
+                return self.admit_to(state, message, is_answer, &Receivers::Chosen(chosen));
+            }
+        }
+    }
+
+    fn admit_to(
+        self: &Arc<Self>,
+        mut state: MutexGuard<'_, State>,
+        message: &Arc<Message>,
+        is_answer: bool,
+        to: &Receivers,
+    ) -> Result<Admitted, SendError> {
         if state.life != Life::Open {
             self.counters.reject(RejectReason::Closed);
             return Err(SendError::Closed(self.name.clone()));
@@ -43,41 +122,109 @@ impl Destination {
         if state.listeners.is_empty() {
             return self.admit_without_listener(state, message, is_answer);
         }
-        if self.destination_type == DestinationType::Synchronous {
-            if state.paused {
-                self.counters.reject(RejectReason::Paused);
-                return Err(SendError::Paused(self.name.clone()));
-            }
-            let pairs = state.listeners.len() as u64;
-            self.take_on(message, pairs);
-            // Under the lock: whoever closes, or waits for rest, must see it.
-            self.counters.running.add(pairs);
-            return Ok(Admitted::Inline(Arc::clone(&state.listeners)));
+        let receivers = to.of(&state);
+        let pairs = receivers.len() as u64;
+        if pairs == 0 {
+            return if is_answer { Ok(self.take_on_unheard(message)) } else { Err(self.no_listener()) };
         }
-        let entries = self.entries_per_message(&state.listeners);
+        if self.destination_type == DestinationType::Synchronous && state.paused {
+            self.counters.reject(RejectReason::Paused);
+            return Err(SendError::Paused(self.name.clone()));
+        }
+        let inline = match self.destination_type {
+            DestinationType::Synchronous => Some(Inline::Synchronous),
+            _ => (state.inline && !state.paused).then_some(Inline::Test),
+        };
+        if let Some(inline) = inline {
+            return Ok(self.take_on_inline(message, Arc::clone(receivers), inline));
+        }
+        let entries = self.entries_per_message(receivers);
         match state.no_room(&self.name, entries, message.size_bytes()) {
-            None => Ok(self.enqueue(state, message)),
-            Some(full) => self.reject(state, message, entries, full),
+            None => Ok(self.enqueue(state, message, to)),
+            Some(full) => self.reject(state, message, to, full),
         }
     }
 
-    fn entries_per_message(&self, listeners: &ListenerSet) -> usize {
+    pub(super) fn entries_per_message(&self, listeners: &ListenerSet) -> usize {
         if self.destination_type == DestinationType::Parallel { listeners.len() } else { 1 }
     }
 
-    fn enqueue(self: &Arc<Self>, mut state: MutexGuard<'_, State>, message: &Arc<Message>) -> Admitted {
-        let count = state.listeners.len();
+    /// To be called under the state's lock: whoever closes, or waits for rest, must see what runs.
+    pub(super) fn take_on_inline(
+        &self,
+        message: &Message,
+        listeners: Arc<ListenerSet>,
+        inline: Inline,
+    ) -> Admitted {
+        let pairs = listeners.len() as u64;
+        self.take_on(message, pairs);
+        self.counters.running.add(pairs);
+        Admitted::Inline(listeners, inline)
+    }
+
+    pub(super) fn enqueue(
+        self: &Arc<Self>,
+        mut state: MutexGuard<'_, State>,
+        message: &Arc<Message>,
+        to: &Receivers,
+    ) -> Admitted {
+        let count = to.of(&state).len();
         state.full = false;
         self.take_on(message, count as u64);
-        let entries = self.entries_per_message(&state.listeners);
-        let each = count / entries.max(1);
+        let entries = self.entries_per_message(to.of(&state));
+        if message.options().is_some() || matches!(to, Receivers::Chosen(_)) {
+            return self.enqueue_named(state, message, to);
+        }
+        let (each, expires_in) = (count / entries.max(1), state.config.expires_in);
         for place in 0..entries {
             let targets = Targets::Current { first: place * each, count: each };
-            state.queue.push(Entry::new(message, targets, count));
+            state.queue.push(Entry::new(message, targets, count).expiring(expires_in));
         }
         let deep = state.queue.entries().is_multiple_of(SENDS_BETWEEN_YIELDS);
         self.rouse(state, entries);
         Admitted::Queued { deep }
+    }
+
+    /// The same for a message with options, or for chosen listeners: the entries name their listeners.
+    fn enqueue_named(
+        self: &Arc<Self>,
+        mut state: MutexGuard<'_, State>,
+        message: &Arc<Message>,
+        to: &Receivers,
+    ) -> Admitted {
+        let (set, due) = (Arc::clone(to.of(&state)), message.delayed_until());
+        let first = |slot| Target::first_at(slot, due);
+        let targets: Vec<Targets> = match (self.destination_type, due) {
+            (DestinationType::Parallel, _) => set.iter().map(|slot| Targets::One(first(slot))).collect(),
+            (_, Some(_)) => vec![Targets::Some(set.iter().map(first).collect())],
+            (_, None) => vec![Targets::All(Arc::clone(&set))],
+        };
+        let (entries, expires_in) = (targets.len(), state.config.expires_in);
+        for targets in targets {
+            let entry = Entry::new(message, targets, set.len()).expiring(expires_in);
+            match due {
+                Some(due) => state.queue.push_waiting(entry, due),
+                None => state.queue.push(entry),
+            }
+        }
+        let deep = state.queue.entries().is_multiple_of(SENDS_BETWEEN_YIELDS);
+        if due.is_none() {
+            self.rouse(state, entries);
+        } else {
+            drop(state);
+            self.rouse_for_retry();
+        }
+        Admitted::Queued { deep }
+    }
+
+    fn no_listener(&self) -> SendError {
+        self.counters.reject(RejectReason::NoListener);
+        SendError::NoListener(self.name.clone())
+    }
+
+    fn take_on_unheard(&self, message: &Message) -> Admitted {
+        self.take_on(message, 1);
+        Admitted::Unheard
     }
 
     fn admit_without_listener(
@@ -87,14 +234,10 @@ impl Destination {
         is_answer: bool,
     ) -> Result<Admitted, SendError> {
         if is_answer || self.name.is_reserved() {
-            self.take_on(message, 1);
-            return Ok(Admitted::Unheard);
+            return Ok(self.take_on_unheard(message));
         }
         match state.config.on_no_listener {
-            OnNoListener::Reject => {
-                self.counters.reject(RejectReason::NoListener);
-                Err(SendError::NoListener(self.name.clone()))
-            }
+            OnNoListener::Reject => Err(self.no_listener()),
             OnNoListener::Discard => {
                 drop(state);
                 self.drop_at_the_door(message, 1, DropReason::NoListener);
@@ -107,93 +250,17 @@ impl Destination {
                 Ok(Admitted::Settled)
             }
             OnNoListener::Hold => match state.no_room(&self.name, 1, message.size_bytes()) {
-                None => {
-                    self.take_on(message, 1);
-                    state.queue.push(Entry::new(message, Targets::Held, 0));
-                    Ok(Admitted::Queued { deep: false })
-                }
-                Some(full) => self.reject(state, message, 1, full),
+                None => Ok(self.hold(state, message)),
+                Some(full) => self.reject(state, message, &Receivers::Present, full),
             },
         }
     }
 
-    /// Applies the policy for a full queue.
-    fn reject(
-        self: &Arc<Self>,
-        mut state: MutexGuard<'_, State>,
-        message: &Arc<Message>,
-        entries: usize,
-        full: SendError,
-    ) -> Result<Admitted, SendError> {
-        if !std::mem::replace(&mut state.full, true) {
-            tracing::warn!(destination = %self.name, policy = state.config.rejected_execution.name(), "{full}");
-        }
-        let config = Arc::clone(&state.config);
-        let pairs = state.listeners.len().max(1) as u64;
-        match config.rejected_execution {
-            RejectedExecution::Abort => {
-                self.counters.reject(RejectReason::QueueFull);
-                Err(full)
-            }
-            RejectedExecution::Block(_) => {
-                state.room_wanted = true;
-                Ok(Admitted::WaitForRoom(full))
-            }
-            RejectedExecution::CallerRuns if !state.listeners.is_empty() && !state.paused => {
-                self.take_on(message, pairs);
-                self.counters.running.add(pairs);
-                Ok(Admitted::Inline(Arc::clone(&state.listeners)))
-            }
-            RejectedExecution::CallerRuns => {
-                self.counters.reject(RejectReason::QueueFull);
-                Err(full)
-            }
-            RejectedExecution::Discard => {
-                drop(state);
-                self.drop_at_the_door(message, pairs, DropReason::QueueFull);
-                Ok(Admitted::Settled)
-            }
-            RejectedExecution::DeadLetter => {
-                drop(state);
-                self.bury_at_the_door(message, DeadLetterReason::QueueFull, &config);
-                Ok(Admitted::Settled)
-            }
-            RejectedExecution::DiscardOldest => self.discard_oldest(state, message, entries, full),
-        }
-    }
-
-    fn discard_oldest(
-        self: &Arc<Self>,
-        mut state: MutexGuard<'_, State>,
-        message: &Arc<Message>,
-        entries: usize,
-        full: SendError,
-    ) -> Result<Admitted, SendError> {
-        let mut discarded = Vec::new();
-        state.gather();
-        let (entries_left, bytes_left) = state.queue.least();
-        let can_ever_fit = entries_left + entries <= state.config.queue_entries_max
-            && bytes_left + message.size_bytes() <= state.config.queue_bytes_max;
-        while can_ever_fit && state.no_room(&self.name, entries, message.size_bytes()).is_some() {
-            let Some(oldest) = state.queue.take_oldest() else { break };
-            discarded.push(oldest);
-        }
-        let admitted = if state.no_room(&self.name, entries, message.size_bytes()).is_some() {
-            self.counters.reject(RejectReason::QueueFull);
-            Err(full)
-        } else if state.listeners.is_empty() {
-            self.take_on(message, 1);
-            state.queue.push(Entry::new(message, Targets::Held, 0));
-            Ok(Admitted::Queued { deep: false })
-        } else {
-            Ok(self.enqueue(state, message))
-        };
-        for entry in discarded {
-            let pairs = entry.targets.pairs();
-            self.counters.drop(DropReason::QueueFull, pairs);
-            self.end_pairs(&entry.message, pairs, || Some(never_received("discarded: the queue was full")));
-        }
-        admitted
+    pub(super) fn hold(&self, mut state: MutexGuard<'_, State>, message: &Arc<Message>) -> Admitted {
+        self.take_on(message, 1);
+        let expires_in = state.config.expires_in;
+        state.queue.push(Entry::new(message, Targets::Held, 0).expiring(expires_in));
+        Admitted::Queued { deep: false }
     }
 
     /// Counts the message as accepted, and as owed to so many.
@@ -205,16 +272,29 @@ impl Destination {
         }
     }
 
-    fn drop_at_the_door(&self, message: &Arc<Message>, pairs: u64, reason: DropReason) {
+    pub(super) fn drop_at_the_door(&self, message: &Arc<Message>, pairs: u64, reason: DropReason) {
         self.take_on(message, pairs);
         self.counters.drop(reason, pairs);
         self.end_pairs(message, pairs, || Some(never_received("dropped before anybody received it")));
     }
 
     /// Keeps a message that never got in as one dead letter; redriven, it is sent anew.
-    fn bury_at_the_door(&self, message: &Arc<Message>, reason: DeadLetterReason, config: &DestinationConfig) {
+    pub(super) fn bury_at_the_door(
+        &self,
+        message: &Arc<Message>,
+        reason: DeadLetterReason,
+        config: &DestinationConfig,
+    ) {
         self.take_on(message, 1);
         self.bury(message, None, reason, config);
+    }
+}
+
+/// Tells whoever waits for an answer to a message that no listener will receive.
+pub(super) fn end_without_listener(message: &Message, failure: Option<RequestError>) {
+    if let Some(request) = &message.request {
+        request.owe(1);
+        request.settled(failure);
     }
 }
 

@@ -7,15 +7,18 @@ use std::sync::Arc;
 use super::flight::Flight;
 use super::settle::{Manner, Settled};
 use super::{Destination, Life};
+use crate::breaker::Changed;
 use crate::call::{Stopped, guarded};
-use crate::config::{DestinationType, OnFailure};
 use crate::dead_letter::DeadLetterReason;
 use crate::delivery::Delivery;
 use crate::entry::{Entry, Target};
 use crate::listener::{Ended, ListenerInstance};
-use crate::outcome::{Cause, Outcome};
+use crate::outcome::{Cause, FailureKind, Outcome};
+use crate::policy::OnFailure;
+use crate::queue::Lane;
 use crate::registration::{ListenerSet, Slot};
 use crate::sync::{Instant, after};
+use crate::types::DestinationType;
 use crate::worker::Instances;
 
 /// Whether an entry that is put back has a place in the queue's bounds.
@@ -37,8 +40,14 @@ impl Destination {
         number: u32,
     ) {
         let mut flight = Flight::new(self, entry, present);
+        if flight.is_expired() {
+            return self.expire(flight);
+        }
         let mut later: Vec<Target> = Vec::new();
         while let Some(target) = flight.turn() {
+            if target.slot.breaker.is_open() && !target.trial && self.put_aside(&mut flight, &target) {
+                continue;
+            }
             if target.due.is_some_and(|due| due > Instant::now()) {
                 later.push(target);
                 flight.settled();
@@ -60,6 +69,43 @@ impl Destination {
         } else {
             self.put_back(flight, later, Room::ItsOwn);
         }
+    }
+
+    /// Keeps what a listener that is not called for a while is owed; false when it may be called again by now.
+    fn put_aside(&self, flight: &mut Flight<'_>, target: &Target) -> bool {
+        let mut state = self.state();
+        // Under the lock, under which what stands aside comes back.
+        if state.life != Life::Open || !target.slot.breaker.is_open() || target.slot.is_removed() {
+            return false;
+        }
+        let entry = flight.entry_for(target.clone());
+        state.queue.push_aside(&target.slot, entry);
+        self.counters.running.sub(1);
+        drop(state);
+        flight.keep_lane();
+        flight.settled();
+        true
+    }
+
+    /// Makes dead letters of an entry whose turn came too late.
+    fn expire(&self, mut flight: Flight<'_>) {
+        let config = self.config();
+        while let Some(target) = flight.turn() {
+            if target.trial {
+                target.slot.breaker.trial_without_call();
+            }
+            self.bury_all(&flight.message, std::slice::from_ref(&target), DeadLetterReason::Expired, &config);
+            self.counters.running.sub(1);
+            flight.settled();
+        }
+        self.counters.finished.add(1);
+    }
+
+    /// The entry that was on its way in `lane` has ended: the next one of it may run.
+    pub(super) fn leave_lane(self: &Arc<Self>, lane: &Lane) {
+        let mut state = self.state();
+        let freed = state.queue.leave_lane(lane);
+        self.rouse(state, usize::from(freed));
     }
 
     /// Keeps an entry for its retries; what cannot wait any more is settled.
@@ -105,6 +151,14 @@ impl Destination {
             // Before the call begins: a listener that never becomes ready can still be taken away.
             let _ = guarded(&self.interrupt, pin!(slot.ready())).await;
         }
+        let mut trial = target.trial;
+        if manner.in_senders_task() && slot.breaker.is_open() {
+            trial = slot.breaker.begin_trial(Instant::now());
+            if !trial {
+                return (self.unavailable(flight, target, manner), instance);
+            }
+            flight.is_trial();
+        }
         let Some(_running) = slot.begin() else {
             let config = self.config();
             self.settle_removed(&flight.message, target, flight.listeners, &config);
@@ -126,9 +180,31 @@ impl Destination {
         };
         let ended = self.call(slot, instance, &delivery).await;
         slot.counters.end(ended.outcome.failure(), ended.usage);
+        self.tell_breaker(slot, ended.outcome.failure(), trial);
         self.counters.delivered.add(1);
         let settled = self.settle(flight, target, &delivery, ended.outcome, ended.usage, manner).await;
         (settled, ended.instance)
+    }
+
+    /// Has the listener's circuit breaker learn how a call ended.
+    fn tell_breaker(self: &Arc<Self>, slot: &Arc<Slot>, failure: Option<FailureKind>, trial: bool) {
+        let changed =
+            slot.breaker.ended(failure, trial, || slot.listener.circuit_breaker(), || slot.counters.calls());
+        match changed {
+            Changed::Nothing => {}
+            Changed::Opened(cooldown) => {
+                tracing::warn!(destination = %self.name, listener = %slot.name, ?cooldown, "circuit breaker open");
+            }
+            Changed::Closed => {
+                tracing::info!(destination = %self.name, listener = %slot.name, "circuit breaker closed");
+                let mut state = self.state();
+                // What was claimed meanwhile was accepted later than what stands aside.
+                state.gather();
+                state.queue.return_aside(slot);
+                let ready = state.queue.ready_len();
+                self.rouse(state, ready);
+            }
+        }
     }
 
     async fn call(

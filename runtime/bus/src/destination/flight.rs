@@ -8,13 +8,15 @@ use crate::entry::{Entry, Target, Targets};
 use crate::error::RequestError;
 use crate::message::Message;
 use crate::outcome::{Cause, Outcome, Reply};
+use crate::queue::Lane;
 use crate::registration::ListenerSet;
+use crate::sync::Instant;
 use crate::value::Values;
 
 /// An entry in flight. Dropped with listeners left, it settles what is left as interrupted: nothing vanishes.
 #[must_use = "an entry must be settled for each of its listeners"]
 pub(crate) struct Flight<'a> {
-    destination: &'a Destination,
+    destination: &'a Arc<Destination>,
     pub(crate) message: Arc<Message>,
     pub(crate) listeners: usize,
     pub(crate) values: Values,
@@ -24,6 +26,9 @@ pub(crate) struct Flight<'a> {
     rest: Rest,
     /// The delivery that runs; taken out when it is settled.
     current: Option<Target>,
+    expires_at: Option<Instant>,
+    /// What the next message of the same ordering key waits for.
+    lane: Option<Lane>,
 }
 
 enum Rest {
@@ -48,7 +53,8 @@ impl Rest {
 
 impl<'a> Flight<'a> {
     /// `present`: the destination's listeners as they were when the entry was taken.
-    pub(crate) fn new(destination: &'a Destination, entry: Entry, present: &Arc<ListenerSet>) -> Self {
+    pub(crate) fn new(destination: &'a Arc<Destination>, entry: Entry, present: &Arc<ListenerSet>) -> Self {
+        let lane = Lane::of(&entry);
         let rest = match entry.targets {
             // The queue never hands out a held entry; without a listener there is nothing to call.
             Targets::Held => Rest::Some(Vec::new().into_iter()),
@@ -68,13 +74,51 @@ impl<'a> Flight<'a> {
             failure: None,
             rest,
             current: None,
+            expires_at: entry.expires_at,
+            lane,
         }
+    }
+
+    /// Whether its turn came too late.
+    pub(crate) fn is_expired(&self) -> bool {
+        self.expires_at.is_some_and(|at| at <= Instant::now())
+    }
+
+    /// A copy of the entry for one listener, as things stand at its turn.
+    pub(crate) fn entry_for(&self, target: Target) -> Entry {
+        let targets = match self.rest {
+            Rest::One(_) => Targets::One(target),
+            _ => Targets::Some(vec![target]),
+        };
+        Entry {
+            message: Arc::clone(&self.message),
+            targets,
+            listeners: self.listeners,
+            values: self.values.clone(),
+            response: self.response.clone(),
+            expires_at: self.expires_at,
+        }
+    }
+
+    /// The lane stays occupied: the entry waits elsewhere.
+    pub(crate) fn keep_lane(&mut self) {
+        self.lane = None;
     }
 
     /// The next listener's turn. The target stays with the flight until [`Flight::settled`].
     pub(crate) fn turn(&mut self) -> Option<Target> {
         self.current = self.rest.next();
         self.current.clone()
+    }
+
+    /// The call whose turn it is decides about the listener's circuit breaker.
+    pub(crate) fn is_trial(&mut self) {
+        self.current.iter_mut().for_each(|target| target.trial = true);
+    }
+
+    /// The same listener has another turn.
+    pub(crate) fn comes_again(&mut self, target: &Target) {
+        self.current = Some(target.clone());
     }
 
     /// The delivery whose turn it was is settled, or waits elsewhere.
@@ -89,12 +133,14 @@ impl<'a> Flight<'a> {
             Ok([only]) => Targets::Some(vec![only]),
             Err(later) => Targets::Some(later),
         };
+        self.keep_lane();
         Entry {
             message: Arc::clone(&self.message),
             targets,
             listeners: self.listeners,
             values: std::mem::take(&mut self.values),
             response: self.response.take(),
+            expires_at: self.expires_at,
         }
     }
 }
@@ -104,6 +150,9 @@ impl Drop for Flight<'_> {
         while let Some(target) = self.current.take().or_else(|| self.rest.next()) {
             let outcome = Outcome::faulted(Cause::Interrupted, "the task that made the call went away");
             self.destination.settle_abandoned(&self.message, &target, &outcome);
+        }
+        if let Some(lane) = self.lane.take() {
+            self.destination.leave_lane(&lane);
         }
     }
 }

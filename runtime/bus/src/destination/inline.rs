@@ -36,14 +36,24 @@ impl Destination {
         let mut flight =
             Flight::new(self, Entry::new(message, Targets::Current { first: 0, count }, count), &listeners);
         let mut later = Vec::new();
-        while let Some(target) = flight.turn() {
-            let instance = target.slot.borrow_instance();
-            let (settled, instance) = self.deliver(&mut flight, &target, instance, manner).await;
-            target.slot.give_back(instance);
-            flight.settled();
-            if let Settled::Again(again) = settled {
-                later.push(again);
+        while let Some(mut target) = flight.turn() {
+            loop {
+                let instance = target.slot.borrow_instance();
+                let (settled, instance) = self.deliver(&mut flight, &target, instance, manner).await;
+                target.slot.give_back(instance);
+                match settled {
+                    Settled::Again(again) if matches!(manner, Manner::Inline(_)) => {
+                        flight.comes_again(&again);
+                        target = again;
+                    }
+                    Settled::Again(again) => {
+                        later.push(again);
+                        break;
+                    }
+                    Settled::Ended => break,
+                }
             }
+            flight.settled();
         }
         self.counters.finished.add(1);
         let end = InlineEnd { response: flight.response.take(), failure: flight.failure.take() };

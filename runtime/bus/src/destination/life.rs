@@ -116,7 +116,10 @@ impl Destination {
         state.paused = state.config.paused;
         state.pool.largest = 0;
         self.counters.reset();
-        state.listeners.iter().for_each(|slot| slot.counters.reset());
+        for slot in state.listeners.iter() {
+            slot.counters.reset();
+            slot.breaker.reset();
+        }
         // What is kept of the dead letters is still owed an end.
         self.counters.door.owed.add(self.dead_letters.lock().len() as u64);
     }

@@ -6,8 +6,10 @@ mod deliver;
 mod flight;
 mod inline;
 mod life;
+mod reject;
 mod report;
 mod settle;
+mod tune;
 
 use std::sync::{Arc, Weak};
 use std::task::Waker;
@@ -15,8 +17,9 @@ use std::task::Waker;
 use crate::bus::Shared;
 use crate::call::Interrupt;
 use crate::claim::Claim;
-use crate::config::{DestinationConfig, DestinationType};
+use crate::config::DestinationConfig;
 use crate::dead_letter::DeadLetters;
+use crate::dedup::Dedup;
 use crate::entry::{Target, Targets};
 use crate::error::DestinationError;
 use crate::limits::LISTENERS_MAX;
@@ -26,8 +29,10 @@ use crate::queue::Queue;
 use crate::registration::{ListenerSet, Slot};
 use crate::statistics::{Counters, Padded};
 use crate::sync::{AtomicUsize, Mutex, MutexGuard, Ordering, Wakers};
+use crate::types::CustomType;
+use crate::types::DestinationType;
 
-pub(crate) use accept::Admitted;
+pub(crate) use accept::{Admitted, Inline};
 pub use life::Closed;
 pub(crate) use settle::Manner;
 
@@ -35,6 +40,7 @@ pub(crate) use settle::Manner;
 pub(crate) struct Destination {
     pub(crate) name: DestinationName,
     pub(crate) destination_type: DestinationType,
+    pub(crate) custom_type: Option<CustomType>,
     /// Weak, because the bus owns its destinations.
     pub(crate) bus: Weak<Shared>,
     pub(crate) counters: Counters,
@@ -43,6 +49,7 @@ pub(crate) struct Destination {
     /// Guards the queue, the listeners, the pool's books and the life: what one step of any of them must see whole.
     state: Padded<Mutex<State>>,
     dead_letters: Mutex<DeadLetters>,
+    dedup: Mutex<Dedup>,
     /// Woken when a worker leaves or goes to sleep.
     changed: Wakers,
     /// Woken when an entry leaves the queue while somebody waits for room.
@@ -54,6 +61,8 @@ pub(crate) struct State {
     pub(crate) config: Arc<DestinationConfig>,
     pub(crate) life: Life,
     pub(crate) paused: bool,
+    /// Whether senders run the listeners themselves, for a test.
+    pub(crate) inline: bool,
     pub(crate) queue: Queue,
     pub(crate) listeners: Arc<ListenerSet>,
     pub(crate) pool: Pool,
@@ -104,9 +113,10 @@ pub enum Registered {
 
 impl Destination {
     pub(crate) fn new(config: DestinationConfig, bus: Weak<Shared>) -> Arc<Self> {
-        let state = State {
+        let mut state = State {
             life: Life::Open,
             paused: config.paused,
+            inline: false,
             queue: Queue::default(),
             listeners: Arc::default(),
             pool: Pool::default(),
@@ -114,15 +124,18 @@ impl Destination {
             room_wanted: false,
             config: Arc::new(config),
         };
+        state.queue.set_priorities(state.config.priority);
         Arc::new(Self {
             name: state.config.name.clone(),
             destination_type: state.config.destination_type,
+            custom_type: state.config.custom_type.clone(),
             bus,
             counters: Counters::default(),
             interrupt: Interrupt::default(),
             message_bytes_max: AtomicUsize::new(state.config.message_bytes_max),
             state: Padded(Mutex::new(state)),
             dead_letters: Mutex::default(),
+            dedup: Mutex::default(),
             changed: Wakers::default(),
             room: Wakers::default(),
         })
@@ -165,21 +178,33 @@ impl Destination {
         state.gather_fixed();
         let slot = Slot::new(listener);
         Arc::make_mut(&mut state.listeners).push(Arc::clone(&slot));
-        for mut entry in state.queue.take_held() {
-            entry.targets = self.first_targets(&slot, &state.listeners);
-            entry.listeners = 1;
-            state.queue.push(entry);
-        }
+        let delayed = self.name_held(&mut state, &slot);
         let ready = state.queue.ready_len();
         self.rouse(state, ready);
+        if delayed {
+            self.rouse_for_retry();
+        }
         Ok(Registered::Now)
     }
 
-    fn first_targets(&self, slot: &Arc<Slot>, listeners: &Arc<ListenerSet>) -> Targets {
-        match self.destination_type {
-            DestinationType::Serial => Targets::All(Arc::clone(listeners)),
-            _ => Targets::One(Target::first(slot)),
+    /// Has what was held be owed to its first listener. Answers whether some of it waits for its time.
+    fn name_held(&self, state: &mut State, slot: &Arc<Slot>) -> bool {
+        let mut delayed = false;
+        for mut entry in state.queue.take_held() {
+            entry.listeners = 1;
+            let due = entry.message.delayed_until();
+            entry.targets = match (self.destination_type, due) {
+                (DestinationType::Serial, None) => Targets::All(Arc::clone(&state.listeners)),
+                (DestinationType::Serial, _) => Targets::Some(vec![Target::first_at(slot, due)]),
+                _ => Targets::One(Target::first_at(slot, due)),
+            };
+            match due {
+                Some(due) => state.queue.push_waiting(entry, due),
+                None => state.queue.push(entry),
+            }
+            delayed |= due.is_some();
         }
+        delayed
     }
 
     /// Takes `listener` away: no call of it begins any more, running ones are waited for, what is queued for it is settled.

@@ -36,6 +36,7 @@ impl Destination {
             pending: state.queue.entries(),
             pending_bytes: state.queue.bytes(),
             held: state.queue.held(),
+            aside: state.queue.aside_len(),
             oldest_waiting: oldest.map(|since| Instant::now().saturating_duration_since(since)),
             delivered: counters.delivered.get(),
             completed,
@@ -51,6 +52,7 @@ impl Destination {
             running: counters.running.get(),
             finished: counters.finished.get(),
             accepted: counters.door.accepted.get(),
+            duplicates: counters.door.duplicates.get(),
             owed: counters.door.owed.get(),
         }
     }

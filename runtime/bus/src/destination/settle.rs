@@ -32,6 +32,8 @@ pub(crate) enum Manner {
     CallerRuns(Option<Instant>),
     /// The sender's own task, on a synchronous destination: one attempt.
     Synchronous(Option<Instant>),
+    /// The sender's own task, because a test switched the destination to it; retries come at once.
+    Inline(Option<Instant>),
     /// The sender's own task, in direct mode: one attempt, and the sender is told instead of a dead letter being kept.
     Direct(Option<Instant>),
 }
@@ -48,12 +50,19 @@ impl Manner {
     pub(crate) fn limit(self) -> Option<Instant> {
         match self {
             Manner::Worker(_) => None,
-            Manner::CallerRuns(limit) | Manner::Synchronous(limit) | Manner::Direct(limit) => limit,
+            Manner::CallerRuns(limit)
+            | Manner::Synchronous(limit)
+            | Manner::Inline(limit)
+            | Manner::Direct(limit) => limit,
         }
     }
 
     pub(crate) fn is_direct(self) -> bool {
         matches!(self, Manner::Direct(_))
+    }
+
+    pub(crate) fn in_senders_task(self) -> bool {
+        !matches!(self, Manner::Worker(_))
     }
 
     fn one_attempt(self) -> bool {
@@ -113,6 +122,7 @@ impl Destination {
                     slot: Arc::clone(&target.slot),
                     attempt: target.attempt + 1,
                     due: Some(after(Instant::now(), delay)),
+                    trial: false,
                 })
             }
             _ => {
@@ -121,6 +131,30 @@ impl Destination {
                     None => DeadLetterReason::Closed,
                 };
                 self.bury_with(&flight.message, &flight.values, Some(last), reason, &config);
+                self.counters.running.sub(1);
+                Settled::Ended
+            }
+        }
+    }
+
+    /// Settles a delivery in the sender's task whose listener is not called for a while.
+    pub(super) fn unavailable(&self, flight: &mut Flight<'_>, target: &Target, manner: Manner) -> Settled {
+        match manner {
+            Manner::Direct(_) => {
+                self.counters.reported.add(1);
+                flight.failure = Some(RequestError::ListenerUnavailable);
+                self.end_running(&flight.message, flight.failure.clone());
+                Settled::Ended
+            }
+            // On a queued type it waits, as the others do.
+            Manner::CallerRuns(_) => {
+                let due = target.slot.breaker.trial_due().unwrap_or_else(Instant::now);
+                Settled::Again(Target { due: Some(due), ..target.clone() })
+            }
+            _ => {
+                let targets = std::slice::from_ref(target);
+                let reason = DeadLetterReason::ListenerUnavailable;
+                self.bury_all(&flight.message, targets, reason, &self.config());
                 self.counters.running.sub(1);
                 Settled::Ended
             }
@@ -172,6 +206,9 @@ impl Destination {
     pub(crate) fn settle_abandoned(&self, message: &Arc<Message>, target: &Target, outcome: &Outcome) {
         if let Some(kind) = outcome.failure() {
             self.counters.fail(kind);
+        }
+        if target.trial {
+            target.slot.breaker.trial_without_call();
         }
         let last =
             LastAttempt { slot: &target.slot, attempts: target.attempt, outcome, usage: Usage::default() };
@@ -225,6 +262,8 @@ impl Destination {
     ) {
         let outcome = Outcome::refused(match reason {
             DeadLetterReason::QueueFull => "there was no room for its retry",
+            DeadLetterReason::Expired => "its turn did not come in time",
+            DeadLetterReason::ListenerUnavailable => "its listener failed too often lately and is not called",
             _ => "the destination was closed before its turn came",
         });
         for target in targets {
@@ -257,6 +296,7 @@ impl Destination {
     ) {
         let failure = match (&reason, &last) {
             (DeadLetterReason::Failed(_), Some(last)) => failure_of(last.outcome),
+            (DeadLetterReason::ListenerUnavailable, _) => Some(RequestError::ListenerUnavailable),
             (reason, _) => Some(never_received(&format!("the message became a dead letter: {reason}"))),
         };
         let text = last.as_ref().map_or(ErrorText::default(), |last| error_text(last.outcome));

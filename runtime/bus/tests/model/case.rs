@@ -89,7 +89,7 @@ fn config(number: usize) -> impl Strategy<Value = DestinationConfig> {
         config.retry.attempts_max = attempts;
         config.retry.delay_initial = Duration::from_millis(delay);
         config.retry.jitter = Jitter::None;
-        config.rejected_execution = rejected;
+        config.rejected_execution = rejected.clone();
         config.on_no_listener = silent;
         match kind {
             0 => {

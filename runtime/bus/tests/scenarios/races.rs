@@ -59,7 +59,7 @@ async fn ten_senders_on_a_full_queue_lose_nothing_under_any_policy() {
             let (bus, calls) = (bus(), Arc::new(AtomicU64::new(0)));
             let config = with(config.clone(), |config| {
                 config.queue_entries_max = 3;
-                config.rejected_execution = policy;
+                config.rejected_execution = policy.clone();
             });
             if config.check().is_err() {
                 continue;

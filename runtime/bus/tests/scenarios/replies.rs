@@ -162,7 +162,7 @@ async fn an_answer_that_a_full_response_destination_discards_is_counted_once() {
         let (bus, notes, gate) = (answering_bus(), Notes::default(), Gate::closed());
         bus.create(with(serial("t/back"), |config| {
             config.queue_entries_max = 1;
-            config.rejected_execution = policy;
+            config.rejected_execution = policy.clone();
         }))
         .unwrap();
         bus.register("t/back", blocking("back", &notes, &gate)).unwrap();
@@ -237,7 +237,7 @@ async fn a_request_that_is_discarded_dead_lettered_or_unregistered_is_told_at_on
         let (bus, notes, gate) = (bus(), Notes::default(), Gate::closed());
         bus.create(with(serial("t/s"), |config| {
             config.queue_entries_max = 1;
-            config.rejected_execution = policy;
+            config.rejected_execution = policy.clone();
         }))
         .unwrap();
         bus.register("t/s", blocking("l", &notes, &gate)).unwrap();

@@ -4,14 +4,23 @@
 //! A worker takes several entries at a time into a [`Claim`] of its own, so that it comes to the destination's lock seldom.
 //! What is claimed still waits: it counts as pending, and goes back when it must.
 
+mod aside;
+mod lanes;
+mod ready;
+mod take;
+
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 
 use crate::claim::Claim;
-use crate::entry::{Entry, Removed, Targets};
+use crate::entry::{Entry, Targets};
 use crate::registration::{ListenerSet, Slot};
 use crate::sync::Instant;
+use aside::Aside;
+pub(crate) use lanes::Lane;
+use lanes::Lanes;
+use ready::Ready;
 
 /// What there is to take.
 pub(crate) enum Next {
@@ -23,13 +32,17 @@ pub(crate) enum Next {
 /// The entries that wait.
 #[derive(Default)]
 pub(crate) struct Queue {
-    ready: VecDeque<Entry>,
+    ready: Ready,
     /// Accepted while nobody listened.
     held: VecDeque<Entry>,
-    /// Retries that step aside, and everything else that is not due yet.
+    /// Delayed messages, retries that step aside, and everything else that is not due yet.
     waiting: BinaryHeap<Reverse<Waiting>>,
     /// The head of a serial destination, which waits for its retry and keeps the others behind it.
     blocked: Option<Entry>,
+    /// For listeners that are not called for a while.
+    aside: Aside,
+    /// Behind another message of their ordering key.
+    lanes: Lanes,
     sequence: u64,
     entries: usize,
     bytes: usize,
@@ -62,14 +75,13 @@ impl Ord for Waiting {
 impl Queue {
     /// Names the listeners of what waits; to be called before they change, and before what waits is taken for good.
     pub(crate) fn fix(&mut self, listeners: &Arc<ListenerSet>) {
-        self.ready.iter_mut().for_each(|entry| entry.targets.fix(listeners));
+        self.ready.lines_mut().flatten().for_each(|entry| entry.targets.fix(listeners));
     }
 
     /// Moves up to `count` entries that are ready into `claim`. Their order is kept, and they still wait.
     pub(crate) fn claim(&mut self, claim: &Claim, count: usize) {
-        let count = count.min(self.ready.len());
         if count > 0 {
-            claim.extend(self.ready.drain(..count));
+            claim.extend(self.ready.claim(count));
         }
     }
 
@@ -120,18 +132,64 @@ impl Queue {
         self.held.len()
     }
 
-    /// When the entry that has waited longest was accepted.
-    pub(crate) fn oldest(&self) -> Option<Instant> {
-        let fronts = [self.ready.front(), self.held.front(), self.blocked.as_ref()];
-        let waiting = self.waiting.iter().map(|waiting| &waiting.0.entry);
-        fronts.into_iter().flatten().chain(waiting).map(|entry| entry.message.accepted_at()).min()
+    /// Entries for listeners that are not called for a while.
+    pub(crate) fn aside_len(&self) -> usize {
+        self.aside.len()
     }
 
+    /// When the entry that has waited longest was accepted.
+    pub(crate) fn oldest(&self) -> Option<Instant> {
+        let single = [self.held.front(), self.blocked.as_ref()];
+        let waiting = self.waiting.iter().map(|waiting| &waiting.0.entry);
+        let fronts = self.ready.fronts().chain(self.aside.fronts()).chain(self.lanes.fronts());
+        fronts
+            .chain(single.into_iter().flatten())
+            .chain(waiting)
+            .map(|entry| entry.message.accepted_at())
+            .min()
+    }
+
+    /// Has priorities count from now on, or not any more.
+    pub(crate) fn set_priorities(&mut self, count: bool) {
+        self.ready.set_priorities(count);
+    }
+
+    /// Keeps an entry until its turn comes.
     pub(crate) fn push(&mut self, entry: Entry) {
         self.enter(&entry);
         match entry.targets {
             Targets::Held => self.held.push_back(entry),
-            _ => self.ready.push_back(entry),
+            _ => self.make_ready(entry),
+        }
+    }
+
+    /// Lets an entry be taken, once no other one of its listener and its ordering key is on its way.
+    fn make_ready(&mut self, entry: Entry) {
+        if entry.message.options().is_none() {
+            self.ready.push_back(entry);
+        } else if let Some(entry) = self.lanes.enter(entry) {
+            self.ready.push_back(entry);
+        }
+    }
+
+    /// The entry that was on its way in `lane` has ended; true when the next one of it can be taken now.
+    pub(crate) fn leave_lane(&mut self, lane: &Lane) -> bool {
+        let next = self.lanes.leave(lane);
+        let any = next.is_some();
+        next.into_iter().for_each(|entry| self.ready.push_front(entry));
+        any
+    }
+
+    /// Keeps a delivery of a listener that is not called for a while.
+    pub(crate) fn push_aside(&mut self, slot: &Arc<Slot>, entry: Entry) {
+        self.enter(&entry);
+        self.aside.push(slot, entry);
+    }
+
+    /// Lets what stands aside for `slot` be taken, before everything else. What is claimed must be gathered before.
+    pub(crate) fn return_aside(&mut self, slot: &Arc<Slot>) {
+        for entry in self.aside.take_of(slot).into_iter().rev() {
+            self.ready.push_front(entry);
         }
     }
 
@@ -155,7 +213,7 @@ impl Queue {
 
     /// Takes the entry whose turn it is.
     pub(crate) fn next(&mut self, now: impl FnOnce() -> Instant) -> Next {
-        if self.blocked.is_none() && self.waiting.is_empty() {
+        if self.blocked.is_none() && self.waiting.is_empty() && self.aside.is_empty() {
             return self.take_ready(None);
         }
         let now = now();
@@ -168,14 +226,28 @@ impl Queue {
                 }
             }
         }
-        let due = self.waiting.peek().map(|waiting| waiting.0.due);
-        match due {
-            Some(due) if due <= now => {
-                let entry = self.waiting.pop().map(|waiting| waiting.0.entry);
-                self.taken(entry, None)
-            }
-            due => self.take_ready(due),
+        if let Some(trial) = self.aside.take_trial(now) {
+            return self.taken(Some(trial), None);
         }
+        if let Some(due) = self.take_due(now) {
+            return self.taken(Some(due), None);
+        }
+        let due = self.waiting.peek().map(|waiting| waiting.0.due);
+        self.take_ready(due.into_iter().chain(self.aside.due()).min())
+    }
+
+    /// Takes an entry whose time has come.
+    fn take_due(&mut self, now: Instant) -> Option<Entry> {
+        while self.waiting.peek().is_some_and(|waiting| waiting.0.due <= now) {
+            let entry = self.waiting.pop()?.0.entry;
+            // A delayed message comes into its lane now; a retry has been in it since its first attempt.
+            let delayed = entry.message.options().is_some() && entry.targets.is_first_attempt();
+            let passed = if delayed { self.lanes.enter(entry) } else { Some(entry) };
+            if passed.is_some() {
+                return passed;
+            }
+        }
+        None
     }
 
     fn take_ready(&mut self, otherwise: Option<Instant>) -> Next {
@@ -193,101 +265,16 @@ impl Queue {
         }
     }
 
-    /// Entries and bytes that would still wait if everything that nobody has tried yet were discarded.
+    /// Entries and bytes that would still wait if everything that may be discarded were.
     pub(crate) fn least(&self) -> (usize, usize) {
-        let tried = self.waiting.iter().map(|waiting| &waiting.0.entry).chain(&self.blocked);
-        let bytes = tried.map(|entry| entry.message.size_bytes()).sum();
+        let timed = self.waiting.iter().map(|waiting| &waiting.0.entry).chain(&self.blocked);
+        let bytes = timed.map(|entry| entry.message.size_bytes()).sum();
         (self.waiting.len() + usize::from(self.blocked.is_some()), bytes)
     }
 
     /// Whether something waits for its time.
     pub(crate) fn has_waiting(&self) -> bool {
-        !self.waiting.is_empty()
-    }
-
-    /// Takes the entry that has waited longest of those that nobody has tried yet.
-    pub(crate) fn take_oldest(&mut self) -> Option<Entry> {
-        let entry = match (self.held.front(), self.ready.front()) {
-            (Some(_), None) => self.held.pop_front(),
-            (Some(held), Some(ready)) if held.message.accepted_at() <= ready.message.accepted_at() => {
-                self.held.pop_front()
-            }
-            _ => self.ready.pop_front(),
-        }?;
-        self.leave(&entry);
-        Some(entry)
-    }
-
-    /// Takes everything that waits, the oldest first.
-    pub(crate) fn take_all(&mut self) -> Vec<Entry> {
-        let mut all: Vec<Entry> = self.blocked.take().into_iter().collect();
-        all.extend(self.ready.drain(..));
-        all.extend(self.held.drain(..));
-        all.extend(std::mem::take(&mut self.waiting).into_sorted_vec().into_iter().rev().map(|w| w.0.entry));
-        self.forget(&all);
-        all
-    }
-
-    /// Takes what cannot be delivered without waiting: retries that are not due and messages without a listener.
-    pub(crate) fn take_not_ready(&mut self) -> Vec<Entry> {
-        let mut all: Vec<Entry> = self.blocked.take().into_iter().collect();
-        all.extend(self.held.drain(..));
-        all.extend(std::mem::take(&mut self.waiting).into_sorted_vec().into_iter().rev().map(|w| w.0.entry));
-        self.forget(&all);
-        all
-    }
-
-    fn forget(&mut self, entries: &[Entry]) {
-        for entry in entries {
-            self.leave(entry);
-        }
-    }
-
-    /// Takes the messages that were held for a first listener.
-    pub(crate) fn take_held(&mut self) -> Vec<Entry> {
-        let held: Vec<Entry> = self.held.drain(..).collect();
-        self.forget(&held);
-        held
-    }
-
-    /// Takes what is owed to `slot`.
-    pub(crate) fn remove_listener(&mut self, slot: &Arc<Slot>) -> Vec<Removed> {
-        let mut removed = Vec::new();
-        let entries = self.take_all_keeping_place();
-        for (place, mut entry) in entries {
-            if let Some(target) = entry.targets.remove(slot) {
-                removed.push(Removed {
-                    message: Arc::clone(&entry.message),
-                    target,
-                    listeners: entry.listeners,
-                });
-            }
-            if entry.targets.pairs() > 0 {
-                self.put_back(place, entry);
-            }
-        }
-        removed
-    }
-
-    fn take_all_keeping_place(&mut self) -> Vec<(Place, Entry)> {
-        let mut all = Vec::with_capacity(self.entries);
-        all.extend(self.blocked.take().map(|entry| (Place::Blocked, entry)));
-        all.extend(self.ready.drain(..).map(|entry| (Place::Ready, entry)));
-        all.extend(self.held.drain(..).map(|entry| (Place::Held, entry)));
-        let waiting = std::mem::take(&mut self.waiting).into_sorted_vec().into_iter().rev();
-        all.extend(waiting.map(|waiting| (Place::Waiting(waiting.0.due), waiting.0.entry)));
-        for (_, entry) in &all {
-            self.leave(entry);
-        }
-        all
-    }
-
-    fn put_back(&mut self, place: Place, entry: Entry) {
-        match place {
-            Place::Blocked => self.push_blocking(entry),
-            Place::Ready | Place::Held => self.push(entry),
-            Place::Waiting(due) => self.push_waiting(entry, due),
-        }
+        !self.waiting.is_empty() || !self.aside.is_empty()
     }
 
     fn enter(&mut self, entry: &Entry) {
@@ -305,11 +292,4 @@ impl Queue {
             self.bytes -= entry.message.size_bytes();
         }
     }
-}
-
-enum Place {
-    Blocked,
-    Ready,
-    Held,
-    Waiting(Instant),
 }

@@ -1,0 +1,102 @@
+//! What becomes of a message for which there is no room: the policies of `rejected-execution`. It decides nothing about
+//! room.
+
+use std::sync::Arc;
+
+use super::accept::{Admitted, Inline, Receivers, end_without_listener};
+use super::{Destination, State};
+use crate::dead_letter::DeadLetterReason;
+use crate::error::SendError;
+use crate::message::Message;
+use crate::policy::RejectedExecution;
+use crate::request::never_received;
+use crate::statistics::{DropReason, RejectReason};
+use crate::sync::MutexGuard;
+
+impl Destination {
+    /// Applies the policy for a full queue.
+    pub(super) fn reject(
+        self: &Arc<Self>,
+        mut state: MutexGuard<'_, State>,
+        message: &Arc<Message>,
+        to: &Receivers,
+        full: SendError,
+    ) -> Result<Admitted, SendError> {
+        if !std::mem::replace(&mut state.full, true) {
+            tracing::warn!(destination = %self.name, policy = state.config.rejected_execution.name(), "{full}");
+        }
+        let config = Arc::clone(&state.config);
+        let receivers = to.of(&state);
+        let pairs = receivers.len().max(1) as u64;
+        match &config.rejected_execution {
+            RejectedExecution::Abort => {
+                self.counters.reject(RejectReason::QueueFull);
+                Err(full)
+            }
+            RejectedExecution::Block(_) => {
+                state.room_wanted = true;
+                Ok(Admitted::WaitForRoom(full))
+            }
+            RejectedExecution::CallerRuns
+                if !receivers.is_empty() && !state.paused && !message.waits_its_turn() =>
+            {
+                Ok(self.take_on_inline(message, Arc::clone(receivers), Inline::NoRoom))
+            }
+            RejectedExecution::CallerRuns => {
+                self.counters.reject(RejectReason::QueueFull);
+                Err(full)
+            }
+            RejectedExecution::Discard => {
+                drop(state);
+                self.drop_at_the_door(message, pairs, DropReason::QueueFull);
+                Ok(Admitted::Settled)
+            }
+            RejectedExecution::DeadLetter => {
+                drop(state);
+                self.bury_at_the_door(message, DeadLetterReason::QueueFull, &config);
+                Ok(Admitted::Settled)
+            }
+            RejectedExecution::DiscardOldest => self.discard_oldest(state, message, to, full),
+            RejectedExecution::Handler(handler) => {
+                drop(state);
+                self.counters.reject(RejectReason::QueueFull);
+                handler.rejected(message, full)?;
+                end_without_listener(message, Some(never_received("turned away: the queue was full")));
+                Ok(Admitted::Handled)
+            }
+        }
+    }
+
+    fn discard_oldest(
+        self: &Arc<Self>,
+        mut state: MutexGuard<'_, State>,
+        message: &Arc<Message>,
+        to: &Receivers,
+        full: SendError,
+    ) -> Result<Admitted, SendError> {
+        let mut discarded = Vec::new();
+        let entries = self.entries_per_message(to.of(&state)).max(1);
+        state.gather();
+        let (entries_left, bytes_left) = state.queue.least();
+        let can_ever_fit = entries_left + entries <= state.config.queue_entries_max
+            && bytes_left + message.size_bytes() <= state.config.queue_bytes_max;
+        while can_ever_fit && state.no_room(&self.name, entries, message.size_bytes()).is_some() {
+            let Some(oldest) = state.queue.take_oldest() else { break };
+            discarded.push(oldest);
+        }
+        let admitted = if state.no_room(&self.name, entries, message.size_bytes()).is_some() {
+            self.counters.reject(RejectReason::QueueFull);
+            Err(full)
+        } else if state.listeners.is_empty() {
+            Ok(self.hold(state, message))
+        } else {
+            Ok(self.enqueue(state, message, to))
+        };
+        for entry in discarded {
+            let pairs = entry.targets.pairs();
+            self.counters.drop(DropReason::QueueFull, pairs);
+            self.end_pairs(&entry.message, pairs, || Some(never_received("discarded: the queue was full")));
+        }
+        admitted
+    }
+}
