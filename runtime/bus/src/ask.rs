@@ -113,7 +113,7 @@ impl Shared {
         }
         let wait = Wait::new(origin, timeout, &destination);
         let response_destination = self.response_destination(body.response_destination.take())?;
-        let mut waiting = self.requests.open(response_destination.clone())?;
+        let waiting = self.requests.open(response_destination.clone())?;
         body.response_destination = Some(response_destination);
         body.response_id = Some(Arc::clone(&waiting.tracker.id));
         let message = self.message(&destination, origin, body, Some(Arc::clone(&waiting.tracker)))?;
@@ -127,7 +127,8 @@ impl Shared {
             Some(answered) => return answered,
             None => {}
         }
-        until(wait.deadline, pin!(waiting.answered())).await.unwrap_or_else(|_| Err(wait.timed_out()))
+        let answered = until(wait.deadline, pin!(waiting.answered())).await.ok();
+        answered.or_else(|| waiting.leave()).unwrap_or_else(|| Err(wait.timed_out()))
     }
 
     /// An absent or unknown response destination becomes the built-in one.

@@ -1,12 +1,10 @@
 //! The bus: names and destinations, and the operations on them. How a message travels stands in `send`.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::runtime::Handle;
 
 use crate::config::DestinationConfig;
 use crate::dead_letter::DeadLetter;
@@ -19,7 +17,7 @@ use crate::origin::Origin;
 use crate::request::Requests;
 use crate::rest::Rest;
 use crate::statistics::DestinationStatistics;
-use crate::sync::{Instant, Mutex, after};
+use crate::sync::{Handle, HashMap, Instant, Mutex, after};
 use crate::types::Types;
 
 /// The limits of a whole bus.

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::sync::{AtomicBool, Instant, Ordering, Wakers, sleep_until};
+use crate::sync::{AtomicBool, Instant, Ordering, Sleep, Wakers, sleep_until};
 
 /// The deadline passed before the future was ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub fn until<F: Future + Unpin>(deadline: Instant, future: F) -> Until<F> {
 pub struct Until<F> {
     future: F,
     deadline: Instant,
-    timer: Option<Pin<Box<tokio::time::Sleep>>>,
+    timer: Option<Pin<Box<Sleep>>>,
     polled: bool,
 }
 
@@ -125,6 +125,7 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
 }
 
 #[cfg(test)]
+#[cfg(not(feature = "shuttle"))]
 mod tests {
     use super::*;
     use std::time::Duration;

@@ -64,4 +64,10 @@ pub use types::{CustomType, DestinationType};
 pub use value::{Value, ValueTypeError, Values, ValuesError, is_secret_key};
 
 /// The clock of the bus: tokio's, so that tests can pause it.
-pub use tokio::time::Instant;
+pub use sync::Instant;
+/// The clock of the concurrency test, which passes only when the test says so.
+#[cfg(feature = "shuttle")]
+#[doc(hidden)]
+pub mod test_clock {
+    pub use crate::sync::shuttled::{advance, advance_to_next_timer, start};
+}

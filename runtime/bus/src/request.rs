@@ -2,15 +2,14 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-
-use tokio::sync::oneshot;
+use std::task::{Poll, Waker};
 
 use crate::error::{RequestError, SendError};
 use crate::limits::FINISHED_REQUESTS_MAX;
 use crate::name::DestinationName;
 use crate::outcome::{Cause, ErrorText, Fault, Outcome, Reply};
 use crate::statistics::DropReason;
-use crate::sync::{AtomicUsize, Mutex, Ordering};
+use crate::sync::{AtomicUsize, Mutex, MutexGuard, Ordering};
 
 type Answered = Result<Reply, RequestError>;
 
@@ -19,6 +18,7 @@ type Answered = Result<Reply, RequestError>;
 pub(crate) struct Tracker {
     pub(crate) id: Arc<str>,
     pub(crate) response_destination: DestinationName,
+    /// Guards who is told what: of an answer, the news that none can come, and the end of the wait, one comes first.
     state: Mutex<TrackerState>,
 }
 
@@ -27,10 +27,28 @@ struct TrackerState {
     /// (message, listener) pairs that carry the response id and have not settled.
     outstanding: u64,
     failure: Option<RequestError>,
-    sender: Option<oneshot::Sender<Answered>>,
+    /// Whether an answer came in time: the next one is a duplicate, and not late.
+    answered: bool,
+    slot: AnswerSlot,
+}
+
+/// What passes from whoever ends the wait to the sender who waits; once.
+#[derive(Debug)]
+enum AnswerSlot {
+    /// Nothing has come; whom to wake, once the sender has looked.
+    Empty(Option<Waker>),
+    Told(Answered),
+    /// The sender has what it was told, or waits no more.
+    Left,
 }
 
 impl Tracker {
+    fn new(id: Arc<str>, response_destination: DestinationName) -> Self {
+        let slot = AnswerSlot::Empty(None);
+        let state = TrackerState { outstanding: 0, failure: None, answered: false, slot };
+        Self { id, response_destination, state: Mutex::new(state) }
+    }
+
     /// Counts pairs that could still bring an answer.
     pub(crate) fn owe(&self, pairs: u64) {
         self.state.lock().outstanding += pairs;
@@ -43,21 +61,71 @@ impl Tracker {
         if failure.is_some() {
             state.failure = failure;
         }
-        if state.outstanding == 0
-            && let Some(sender) = state.sender.take()
-        {
-            let ended = state.failure.take().unwrap_or(RequestError::NoReply);
-            // The sender may have stopped waiting just now; then there is nobody to tell.
-            let _ = sender.send(Err(ended));
+        if state.outstanding == 0 {
+            let ended = state.failure.clone().unwrap_or(RequestError::NoReply);
+            // The sender may have its answer, or have stopped waiting; then there is nobody to tell.
+            tell(state, Err(ended));
         }
     }
 
-    fn answer(&self, reply: Reply) -> bool {
-        match self.state.lock().sender.take() {
-            Some(sender) => sender.send(Ok(reply)).is_ok(),
-            None => false,
+    /// Gives the sender its answer, or says as what the answer counts because it came second or late.
+    fn answer(&self, reply: Reply) -> Result<(), DropReason> {
+        let mut state = self.state.lock();
+        if state.answered {
+            return Err(DropReason::DuplicateReply);
+        }
+        state.answered = matches!(state.slot, AnswerSlot::Empty(_));
+        if tell(state, Ok(reply)) { Ok(()) } else { Err(DropReason::LateReply) }
+    }
+
+    /// As what an answer counts that comes after the wait.
+    fn later(&self) -> DropReason {
+        if self.state.lock().answered { DropReason::DuplicateReply } else { DropReason::LateReply }
+    }
+
+    /// Ends the wait, and takes what was told before.
+    fn leave(&self) -> Option<Answered> {
+        let mut state = self.state.lock();
+        match std::mem::replace(&mut state.slot, AnswerSlot::Left) {
+            AnswerSlot::Told(answered) => Some(answered),
+            AnswerSlot::Empty(_) | AnswerSlot::Left => None,
         }
     }
+
+    /// Takes what was told, if anything was.
+    fn try_take(&self) -> Option<Answered> {
+        let mut state = self.state.lock();
+        match std::mem::replace(&mut state.slot, AnswerSlot::Left) {
+            AnswerSlot::Told(answered) => Some(answered),
+            untold => {
+                state.slot = untold;
+                None
+            }
+        }
+    }
+
+    /// Takes what was told, or has `waker` woken when something is.
+    fn poll(&self, waker: &Waker) -> Poll<Answered> {
+        let mut state = self.state.lock();
+        match std::mem::replace(&mut state.slot, AnswerSlot::Left) {
+            AnswerSlot::Told(answered) => Poll::Ready(answered),
+            AnswerSlot::Empty(_) => {
+                state.slot = AnswerSlot::Empty(Some(waker.clone()));
+                Poll::Pending
+            }
+            AnswerSlot::Left => Poll::Ready(Err(RequestError::NoReply)),
+        }
+    }
+}
+
+/// Puts `told` into an empty slot, and answers whether it was. Wakes the sender outside of the lock.
+fn tell(mut state: MutexGuard<'_, TrackerState>, told: Answered) -> bool {
+    let AnswerSlot::Empty(waker) = &mut state.slot else { return false };
+    let waker = waker.take();
+    state.slot = AnswerSlot::Told(told);
+    drop(state);
+    waker.into_iter().for_each(Waker::wake);
+    true
 }
 
 /// What a waiting sender is told of an outcome that no answer follows.
@@ -121,17 +189,14 @@ impl Requests {
 
     /// Makes room for one more that waits, under a fresh id that nobody can guess.
     pub(crate) fn open(&self, response_destination: DestinationName) -> Result<Waiting<'_>, SendError> {
-        let id = fresh_id()?;
-        let (sender, answered) = oneshot::channel();
-        let state = TrackerState { outstanding: 0, failure: None, sender: Some(sender) };
-        let tracker = Arc::new(Tracker { id, response_destination, state: Mutex::new(state) });
+        let tracker = Arc::new(Tracker::new(fresh_id()?, response_destination));
         let mut table = self.table.lock();
         if table.waiting.len() >= self.waiting_max {
             return Err(SendError::Busy { waiting: table.waiting.len() });
         }
         table.waiting.insert(Arc::clone(&tracker.id), Arc::clone(&tracker));
         self.waiting.fetch_add(1, Ordering::Release);
-        Ok(Waiting { requests: self, tracker, answered })
+        Ok(Waiting { requests: self, tracker })
     }
 
     /// The request that an answer under `id` would end.
@@ -153,10 +218,7 @@ impl Requests {
             Some(tracker) if tracker.response_destination == *destination => tracker,
             _ => return Found::Nobody(self.what_was(id)),
         };
-        // Before the sender wakes: its leaving would call every later answer a late one.
-        self.table.lock().finish(&tracker.id, DropReason::DuplicateReply);
-        let woken = tracker.answer(reply());
-        if woken { Found::Answered } else { Found::Nobody(DropReason::LateReply) }
+        tracker.answer(reply()).map_or_else(Found::Nobody, |()| Found::Answered)
     }
 
     fn what_was(&self, id: &str) -> DropReason {
@@ -176,29 +238,34 @@ fn fresh_id() -> Result<Arc<str>, SendError> {
     Ok(Arc::from(uuid::Uuid::from_bytes(bytes).simple().to_string()))
 }
 
-/// A place among those that wait; leaving it makes every later answer a late one.
+/// A place among those that wait; leaving it makes every later answer a late one, or a duplicate.
 #[derive(Debug)]
 pub(crate) struct Waiting<'a> {
     requests: &'a Requests,
     pub(crate) tracker: Arc<Tracker>,
-    answered: oneshot::Receiver<Answered>,
 }
 
 impl Waiting<'_> {
     /// Waits for the answer, or for the news that none can come.
-    pub(crate) async fn answered(&mut self) -> Answered {
-        (&mut self.answered).await.unwrap_or(Err(RequestError::NoReply))
+    pub(crate) async fn answered(&self) -> Answered {
+        std::future::poll_fn(|cx| self.tracker.poll(cx.waker())).await
     }
 
     /// What has come already.
-    pub(crate) fn try_answered(&mut self) -> Option<Answered> {
-        self.answered.try_recv().ok()
+    pub(crate) fn try_answered(&self) -> Option<Answered> {
+        self.tracker.try_take()
+    }
+
+    /// Stops waiting. What came at the last moment was counted as received, and is.
+    pub(crate) fn leave(self) -> Option<Answered> {
+        self.tracker.leave()
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.requests.table.lock().finish(&self.tracker.id, DropReason::LateReply);
+        drop(self.tracker.leave());
+        self.requests.table.lock().finish(&self.tracker.id, self.tracker.later());
         self.requests.waiting.fetch_sub(1, Ordering::Release);
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::bus::Bus;
 use crate::destination::Destination;
 use crate::name::DestinationName;
-use crate::sync::{Instant, Wakers, after};
+use crate::sync::{Instant, JoinSet, Wakers, after};
 
 /// Those who wait for the bus to come to rest.
 #[derive(Debug, Default)]
@@ -85,7 +85,7 @@ impl Bus {
     }
 
     async fn close_all(&self, all: Vec<Arc<Destination>>, deadline: Instant, report: &mut ShutdownReport) {
-        let mut closing = tokio::task::JoinSet::new();
+        let mut closing = JoinSet::new();
         for destination in all {
             closing.spawn_on(
                 async move { (destination.name.clone(), destination.close(deadline).await) },

@@ -20,7 +20,7 @@ use crate::policy::RejectedExecution;
 use crate::registration::ListenerSet;
 use crate::request::{Found, Tracker};
 use crate::statistics::RejectReason;
-use crate::sync::{AtomicUsize, Instant, after};
+use crate::sync::{AtomicUsize, Instant, after, yield_now};
 
 impl Bus {
     /// Sends a message as the host and does not wait for its listeners, except on a synchronous destination.
@@ -103,7 +103,7 @@ impl Shared {
                 Arrived::Deep => {
                     let id = message.id();
                     drop((message, table));
-                    tokio::task::yield_now().await;
+                    yield_now().await;
                     return Ok(id);
                 }
                 arrived => (Arc::clone(destination), message, arrived),

@@ -12,7 +12,7 @@ use crate::limits::{CLAIM_ENTRIES_MAX, CLAIM_TIME_MAX, WORK_TIME_MAX};
 use crate::listener::ListenerInstance;
 use crate::queue::Next;
 use crate::registration::{ListenerSet, Slot};
-use crate::sync::{Instant, MutexGuard, after, sleep_until};
+use crate::sync::{Instant, MutexGuard, Sleep, after, sleep_until, yield_now};
 
 /// Runs worker `number` of `destination` until the pool shrinks or the destination closes.
 pub(crate) async fn work(destination: Arc<Destination>, number: u32, claim: Arc<Claim>) {
@@ -34,7 +34,7 @@ pub(crate) async fn work(destination: Arc<Destination>, number: u32, claim: Arc<
         destination.run(entry, &seat.present, &mut instances, number).await;
         if seat.works_too_long() {
             // A queue that never runs empty must not keep this thread from its other tasks.
-            tokio::task::yield_now().await;
+            yield_now().await;
         }
     }
 }
@@ -117,7 +117,7 @@ impl Seat {
             return Some(entry);
         }
         let mut idle_since = None;
-        let mut timer: Option<Pin<Box<tokio::time::Sleep>>> = None;
+        let mut timer: Option<Pin<Box<Sleep>>> = None;
         std::future::poll_fn(|cx| {
             loop {
                 match self.turn(cx, &mut idle_since) {

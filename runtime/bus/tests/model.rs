@@ -3,6 +3,8 @@
 //!
 //! `SANDBUS_MODEL_CASES` sets the number of cases (256), `SANDBUS_MODEL_SEED` the seed, which a failure prints.
 
+// Under the feature `shuttle` the bus runs in `concurrency.rs` and nowhere else.
+#![cfg(not(feature = "shuttle"))]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

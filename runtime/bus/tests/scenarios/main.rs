@@ -1,6 +1,8 @@
 //! The scenarios of `scenarios.md` that the bus alone can show, with native listeners, and the hard corners of
 //! `semantics.md`. A test is named by the id of its scenario and by what it finds; nothing here waits for real time.
 
+// Under the feature `shuttle` the bus runs in `concurrency.rs` and nowhere else.
+#![cfg(not(feature = "shuttle"))]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,32 +1,8 @@
-//! The primitives that the bus waits, counts and locks with; one place, so that a test build can swap them all.
+//! Tasks that wait for something to change. It knows nothing of what they wait for.
 
-pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Poll, Waker};
 
-pub(crate) use tokio::time::{Instant, sleep_until};
-
-/// The moment `duration` from `now`; a duration too long for the clock is as good as a century.
-pub(crate) fn after(now: Instant, duration: std::time::Duration) -> Instant {
-    const CENTURY: std::time::Duration = std::time::Duration::from_secs(100 * 365 * 24 * 3_600);
-    now.checked_add(duration).unwrap_or_else(|| now + CENTURY)
-}
-
-/// A `std` mutex around a few lines without `.await`. A panic under it does not poison it: what it guards is counters
-/// and queues, each step of which leaves them whole.
-#[derive(Debug, Default)]
-pub(crate) struct Mutex<T>(std::sync::Mutex<T>);
-
-pub(crate) type MutexGuard<'a, T> = std::sync::MutexGuard<'a, T>;
-
-impl<T> Mutex<T> {
-    pub(crate) fn new(value: T) -> Self {
-        Self(std::sync::Mutex::new(value))
-    }
-
-    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-}
+use super::Mutex;
 
 /// Tasks that wait for something to change, woken all together.
 #[derive(Debug, Default)]

@@ -1,0 +1,10 @@
+//! The primitives of the normal build: those of `std` and tokio under the bus's names, and nothing of its own.
+
+pub(crate) use std::collections::HashMap;
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+pub(crate) use std::sync::{Mutex as RawMutex, MutexGuard};
+
+pub(crate) use tokio::runtime::Handle;
+pub(crate) use tokio::task::{JoinSet, yield_now};
+pub use tokio::time::Instant;
+pub(crate) use tokio::time::{Sleep, sleep_until};
