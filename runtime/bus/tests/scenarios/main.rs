@@ -23,11 +23,16 @@ mod statistics;
 mod sync;
 mod types;
 
+mod breaker;
 mod clock;
 mod deadlock;
+mod embedder;
+mod order;
 mod policies;
 mod races;
 mod removal;
 mod replies;
 mod rest;
 mod retries;
+mod times;
+mod tuning;

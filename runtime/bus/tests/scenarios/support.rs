@@ -221,3 +221,35 @@ pub(crate) fn figures(bus: &Bus, destination: &str) -> DestinationStatistics {
 pub(crate) fn reasons(bus: &Bus, destination: &str) -> Vec<&'static str> {
     bus.dead_letters(destination).iter().map(|letter| letter.reason.name()).collect()
 }
+
+/// A message with these options.
+pub(crate) fn asking(payload: &str, ask: impl FnOnce(&mut SendOptions)) -> Outgoing {
+    let mut options = SendOptions::default();
+    ask(&mut options);
+    Outgoing { options: Some(Box::new(options)), ..text(payload) }
+}
+
+pub(crate) fn expiring(payload: &str, within: Duration) -> Outgoing {
+    asking(payload, |options| options.expires_after = Some(within))
+}
+
+pub(crate) fn delayed(payload: &str, by: Duration) -> Outgoing {
+    asking(payload, |options| options.deliver_after = Some(by))
+}
+
+pub(crate) fn keyed(payload: &str, key: &str) -> Outgoing {
+    asking(payload, |options| options.ordering_key = Some(key.into()))
+}
+
+pub(crate) fn once(payload: &str, key: &str) -> Outgoing {
+    asking(payload, |options| options.dedup_key = Some(key.into()))
+}
+
+pub(crate) fn prior(payload: &str, priority: u8) -> Outgoing {
+    asking(payload, |options| options.priority = Some(priority))
+}
+
+/// The configuration that a destination runs with.
+pub(crate) fn config_of(bus: &Bus, destination: &str) -> DestinationConfig {
+    (*bus.config(destination).unwrap()).clone()
+}
