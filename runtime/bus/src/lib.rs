@@ -59,7 +59,7 @@ pub use outcome::{Answer, Cause, ErrorText, FailureKind, Fault, Outcome, Reply};
 pub use policy::{OnFailure, OnNoListener, RejectedExecution, RejectionHandler};
 pub use rest::ShutdownReport;
 pub use settlement::{Jitter, RetryOn, RetryPolicy, Settlement, settle};
-pub use statistics::{DestinationStatistics, DropReason, ListenerStatistics, RejectReason};
+pub use statistics::{DestinationStatistics, DropReason, ListenerStatistics, Quantiles, RejectReason};
 pub use types::{CustomType, DestinationType};
 pub use value::{Value, ValueTypeError, Values, ValuesError, is_secret_key};
 

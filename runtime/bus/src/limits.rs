@@ -94,6 +94,12 @@ pub const CLAIM_TIME_MAX: Duration = Duration::from_millis(2);
 pub const SENDS_BETWEEN_YIELDS: usize = 256;
 /// A worker whose queue never runs empty lets others run after so long.
 pub const WORK_TIME_MAX: Duration = Duration::from_micros(500);
+/// Bytes of one histogram: a destination has three once it is used, a guest that listens there one.
+pub const HISTOGRAM_BYTES_MAX: usize = 4 << 10;
+/// A latency beyond it counts as this much in a histogram: three days, longer than a weekend.
+pub const LATENCY_COUNTED_MAX: Duration = Duration::from_nanos((1 << 48) - 1);
+/// Fuel of one call beyond it counts as this much in a histogram: some minutes of computing.
+pub const FUEL_COUNTED_MAX: u64 = (1 << 40) - 1;
 /// Destinations of one bus.
 pub const DESTINATIONS_MAX: usize = 100_000;
 /// Listeners of one destination: each is an entry of every message to a parallel one.

@@ -26,15 +26,17 @@ pub(crate) async fn work(destination: Arc<Destination>, number: u32, claim: Arc<
         claim_size: 1,
         claimed_at: now,
         yielded_at: now,
+        now: None,
         left: false,
         present: Arc::default(),
     };
     let mut instances = Instances::default();
     while let Some(entry) = seat.take(&mut instances).await {
-        destination.run(entry, &seat.present, &mut instances, number).await;
+        destination.run(entry, &seat.present, &mut instances, number, &mut seat.now).await;
         if seat.works_too_long() {
             // A queue that never runs empty must not keep this thread from its other tasks.
             yield_now().await;
+            seat.now = None;
         }
     }
 }
@@ -83,6 +85,8 @@ struct Seat {
     claim_size: usize,
     claimed_at: Instant,
     yielded_at: Instant,
+    /// What the clock said a moment ago, as long as nothing was waited for since.
+    now: Option<Instant>,
     /// Whether the books know already that this worker leaves.
     left: bool,
     /// The destination's listeners at this worker's last look: those of what it has taken since.
@@ -213,6 +217,7 @@ impl Seat {
         let quick = self.active && now.saturating_duration_since(self.claimed_at) < CLAIM_TIME_MAX;
         self.claim_size = if quick { (self.claim_size * 2).min(CLAIM_ENTRIES_MAX) } else { 1 };
         self.claimed_at = now;
+        self.now = Some(now);
     }
 }
 

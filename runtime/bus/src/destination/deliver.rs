@@ -31,15 +31,18 @@ pub(super) enum Room {
 }
 
 impl Destination {
-    /// Runs an entry on worker `number`, and puts back what must be tried again.
+    /// Runs an entry on worker `number`, and puts back what must be tried again. `now`: what the clock says, where somebody
+    /// knows; the same for the next entry.
     pub(crate) async fn run(
         self: &Arc<Self>,
         entry: Entry,
         present: &Arc<ListenerSet>,
         instances: &mut Instances,
         number: u32,
+        now: &mut Option<Instant>,
     ) {
         let mut flight = Flight::new(self, entry, present);
+        flight.now = now.take();
         if flight.is_expired() {
             return self.expire(flight);
         }
@@ -64,6 +67,7 @@ impl Destination {
             }
             flight.settled();
         }
+        *now = flight.now;
         if later.is_empty() {
             self.counters.finished.add(1);
         } else {
@@ -150,6 +154,7 @@ impl Destination {
         if !slot.listener.is_ready() {
             // Before the call begins: a listener that never becomes ready can still be taken away.
             let _ = guarded(&self.interrupt, pin!(slot.ready())).await;
+            flight.now = None;
         }
         let mut trial = target.trial;
         if manner.in_senders_task() && slot.breaker.is_open() {
@@ -165,7 +170,7 @@ impl Destination {
             self.counters.running.sub(1);
             return (Settled::Ended, None);
         };
-        let started = Instant::now();
+        let started = flight.now.take().unwrap_or_else(Instant::now);
         let own = after(started, slot.listener.call_deadline());
         let delivery = Delivery {
             message: Arc::clone(&flight.message),
@@ -179,10 +184,16 @@ impl Destination {
             direct: manner.is_direct(),
         };
         let ended = self.call(slot, instance, &delivery).await;
+        let over = Instant::now();
         slot.counters.end(ended.outcome.failure(), ended.usage);
         self.tell_breaker(slot, ended.outcome.failure(), trial);
         self.counters.delivered.add(1);
+        // To settle anything else takes its time: a reply may wait for room.
+        let at_once = matches!(&ended.outcome, Outcome::Done(answer) if answer.reply.is_none());
         let settled = self.settle(flight, target, &delivery, ended.outcome, ended.usage, manner).await;
+        flight.now = at_once.then_some(over);
+        let end = matches!(settled, Settled::Ended).then(|| flight.now.unwrap_or_else(Instant::now));
+        self.counters.latencies.record(&delivery, over, end);
         (settled, ended.instance)
     }
 
@@ -220,7 +231,7 @@ impl Destination {
                 let made = guarded(&self.interrupt, make).await;
                 match made {
                     Ok(Ok(instance)) => {
-                        slot.counters.instances.add(1);
+                        slot.counters.made_instance(delivery.started);
                         instance
                     }
                     Ok(Err(fault)) => return Ended::spent(Outcome::Faulted(fault)),

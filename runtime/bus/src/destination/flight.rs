@@ -23,6 +23,9 @@ pub(crate) struct Flight<'a> {
     pub(crate) response: Option<Box<Reply>>,
     /// The failure that settled last, for a sender who waits in direct mode.
     pub(crate) failure: Option<RequestError>,
+    /// What the clock said when the last call ended, as long as nothing was waited for since: reading it is a good part of
+    /// what a message costs.
+    pub(crate) now: Option<Instant>,
     rest: Rest,
     /// The delivery that runs; taken out when it is settled.
     current: Option<Target>,
@@ -72,6 +75,7 @@ impl<'a> Flight<'a> {
             values: entry.values,
             response: entry.response,
             failure: None,
+            now: None,
             rest,
             current: None,
             expires_at: entry.expires_at,

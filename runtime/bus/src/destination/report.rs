@@ -13,6 +13,7 @@ impl Destination {
         let completed = counters.completed.get();
         let dropped = counters.dropped();
         let dead_letters_kept = self.dead_letters.lock().len();
+        let [queue_wait, call, end_to_end] = counters.latencies.read();
         let mut state = self.state();
         state.settle_claims();
         let claimed = state.pool.claims.iter().filter_map(|claim| claim.oldest());
@@ -38,6 +39,9 @@ impl Destination {
             held: state.queue.held(),
             aside: state.queue.aside_len(),
             oldest_waiting: oldest.map(|since| Instant::now().saturating_duration_since(since)),
+            queue_wait,
+            call,
+            end_to_end,
             delivered: counters.delivered.get(),
             completed,
             reported: counters.reported.get(),

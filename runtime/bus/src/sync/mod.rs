@@ -21,6 +21,8 @@ pub(crate) use primitives::{
     AtomicBool, AtomicU64, AtomicUsize, Handle, HashMap, JoinSet, MutexGuard, Ordering, Sleep, sleep_until,
     yield_now,
 };
+/// Made once and then only read: what is raced for holds nothing yet, so that no schedule can tell who made it.
+pub(crate) use std::sync::OnceLock;
 pub(crate) use wakers::Wakers;
 
 /// The moment `duration` from `now`; a duration too long for the clock is as good as a century.

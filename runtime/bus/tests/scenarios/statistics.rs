@@ -188,3 +188,165 @@ async fn the_books_balance_while_something_waits_runs_retries_and_is_held() {
     settled(&bus).await;
     assert_eq!((figures(&bus, "t/s").dead_letters, figures(&bus, "t/held").held), (5, 5));
 }
+
+/// A listener whose instances use as much fuel as the message says, and whose memory grows by a page per call.
+struct Burning;
+
+struct BurningInstance(u64);
+
+impl MessageListener for Burning {
+    fn name(&self) -> &'static str {
+        "burning"
+    }
+    fn instantiate(&self, _deadline: Instant) -> BoxFuture<'_, Result<Box<dyn ListenerInstance>, Fault>> {
+        Box::pin(std::future::ready(Ok(Box::new(BurningInstance(0)) as Box<dyn ListenerInstance>)))
+    }
+}
+
+impl ListenerInstance for BurningInstance {
+    fn receive<'a>(mut self: Box<Self>, delivery: &'a Delivery) -> BoxFuture<'a, Ended> {
+        let fuel = delivery.text().unwrap().parse().ok();
+        self.0 += 65_536;
+        let usage = Usage { fuel, memory_bytes: Some(self.0) };
+        let ended = match fuel {
+            // Out of fuel: the instance is spent.
+            Some(1_000) => {
+                Ended { outcome: Outcome::faulted(Cause::OutOfFuel, "out of fuel"), usage, instance: None }
+            }
+            _ => Ended { outcome: Outcome::done(), usage, instance: Some(self) },
+        };
+        Box::pin(std::future::ready(ended))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn stat_6_fuel_memory_and_the_age_of_the_instance_are_told() {
+    // 100 calls of 10 to 1,000 fuel; the last one ends its instance, and one more call makes another.
+    let bus = bus();
+    bus.create(serial("t/s")).unwrap();
+    bus.register("t/s", Burning).unwrap();
+    let unused = figures(&bus, "t/s").listeners.remove(0);
+    assert_eq!((unused.fuel, unused.instance_age, unused.instances_made), (None, None, 0));
+    for n in 1..=100 {
+        bus.send("t/s", text((n * 10).to_string())).await.unwrap();
+    }
+    settled(&bus).await;
+    tokio::time::sleep(secs(7)).await;
+    let listener = figures(&bus, "t/s").listeners.remove(0);
+    let fuel = listener.fuel.unwrap();
+    assert_eq!((fuel.count, fuel.max, listener.fuel_max, listener.fuel_total), (100, 1_000, 1_000, 50_500));
+    assert!((500..=562).contains(&fuel.p50) && (990..=1_000).contains(&fuel.p99), "{fuel:?}");
+    assert!(fuel.p50 <= fuel.p90 && fuel.p90 <= fuel.p99);
+    assert_eq!(listener.memory_bytes_max, 100 * 65_536);
+    assert_eq!((listener.calls, listener.done, listener.failed["out-of-fuel"]), (100, 99, 1));
+    assert_eq!(listener.instances_made, 1);
+    assert_eq!(listener.instance_age.unwrap().as_secs(), 7);
+    bus.send("t/s", text("20")).await.unwrap();
+    settled(&bus).await;
+    let listener = figures(&bus, "t/s").listeners.remove(0);
+    assert_eq!((listener.instances_made, listener.instance_age.unwrap().as_secs()), (2, 0));
+}
+
+/// A listener whose calls take `millis`.
+fn taking(name: &str, millis: u64) -> NativeListener {
+    listener_fn(name, move |_| async move {
+        tokio::time::sleep(ms(millis)).await;
+        Outcome::done()
+    })
+}
+
+/// Whether `told` is `exact`, as far as a histogram and a clock of milliseconds can tell.
+#[track_caller]
+fn about(told: Duration, exact: Duration) {
+    assert!(told >= exact && told <= exact + exact / 8 + ms(5), "{told:?} is not {exact:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn queue_wait_call_and_end_to_end_are_told_apart() {
+    // Four messages at once, calls of 100 ms one after the other: they wait 0, 100, 200 and 300 ms.
+    let bus = bus();
+    bus.create(serial("t/s")).unwrap();
+    bus.register("t/s", taking("l", 100)).unwrap();
+    let unused = figures(&bus, "t/s");
+    assert_eq!((unused.queue_wait, unused.call, unused.end_to_end), (None, None, None));
+    for n in 0..4 {
+        bus.send("t/s", text(n.to_string())).await.unwrap();
+    }
+    settled(&bus).await;
+    let then = figures(&bus, "t/s");
+    let (wait, call, whole) = (then.queue_wait.unwrap(), then.call.unwrap(), then.end_to_end.unwrap());
+    assert_eq!((wait.count, call.count, whole.count), (4, 4, 4));
+    about(wait.p50, ms(100));
+    about(wait.max, ms(300));
+    about(call.p50, ms(100));
+    about(call.max, ms(100));
+    about(whole.p50, ms(200));
+    about(whole.p99, ms(400));
+    bus.close("t/s", secs(1)).await.unwrap();
+    bus.reopen("t/s").unwrap();
+    let reopened = figures(&bus, "t/s");
+    assert_eq!((reopened.queue_wait, reopened.call, reopened.end_to_end), (None, None, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_listener_waits_for_the_first_one_and_a_retry_is_no_wait_in_the_queue() {
+    // Each of the two began once for the first time; only the retry's end is an end.
+    let (bus, notes) = (bus(), Notes::default());
+    bus.create(with(serial("t/s"), |config| config.retry = retries(2, secs(5)))).unwrap();
+    bus.register("t/s", taking("first", 100)).unwrap();
+    let second = ending("second", &notes, |delivery| match delivery.attempt() {
+        1 => Outcome::retry("later"),
+        _ => Outcome::done(),
+    });
+    bus.register("t/s", second).unwrap();
+    bus.send("t/s", text("m")).await.unwrap();
+    settled(&bus).await;
+    let then = figures(&bus, "t/s");
+    let (wait, call, whole) = (then.queue_wait.unwrap(), then.call.unwrap(), then.end_to_end.unwrap());
+    assert_eq!((wait.count, call.count, whole.count), (2, 3, 2));
+    about(wait.max, ms(100));
+    about(call.max, ms(100));
+    about(whole.max, secs(5) + ms(100));
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_in_the_senders_own_task_wait_in_no_queue() {
+    // A synchronous destination has none, and direct mode passes by that of any other.
+    let bus = bus();
+    for config in [synchronous("t/y"), serial("t/s")] {
+        let destination = config.name.to_string();
+        bus.create(config).unwrap();
+        bus.register(&destination, taking("l", 100)).unwrap();
+        bus.request_direct(&destination, text("m"), Some(secs(1))).await.unwrap();
+        let then = figures(&bus, &destination);
+        assert_eq!(then.queue_wait, None);
+        about(then.call.unwrap().max, ms(100));
+        about(then.end_to_end.unwrap().max, ms(100));
+    }
+    settled(&bus).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_wait_for_a_reply_to_find_room_is_no_part_of_the_next_call() {
+    // The end of a call is the beginning of the next one only where nothing was waited for between them.
+    let (bus, notes, gate) = (bus(), Notes::default(), Gate::closed());
+    bus.create(serial("t/s")).unwrap();
+    bus.create(with(serial("t/full"), |config| {
+        config.queue_entries_max = 1;
+        config.rejected_execution = RejectedExecution::Block(secs(60));
+    }))
+    .unwrap();
+    bus.register("t/full", blocking("b", &notes, &gate)).unwrap();
+    bus.register("t/s", echo("l")).unwrap();
+    for n in 0..4 {
+        let asking = text(n.to_string()).response_destination(name("t/full"));
+        bus.send("t/s", asking).await.unwrap();
+    }
+    eventually(|| figures(&bus, "t/full").pending == 1).await;
+    tokio::time::sleep(secs(3)).await;
+    gate.open();
+    settled(&bus).await;
+    let then = figures(&bus, "t/s");
+    assert!(then.call.unwrap().max < secs(1), "{then:#?}");
+    about(then.end_to_end.unwrap().max, secs(3));
+}

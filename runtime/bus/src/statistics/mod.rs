@@ -1,14 +1,20 @@
-//! Counters of a destination and of its listeners, and what a reader sees of them. They decide nothing, and cost the
-//! hot path no lock.
+//! Counters and histograms of a destination and of its listeners. They decide nothing, and cost the hot path no lock.
+//! What a reader sees of them stands in `snapshot`.
+
+mod histogram;
+mod snapshot;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::delivery::Delivery;
 use crate::limits::FAILURE_KINDS;
 use crate::listener::Usage;
 use crate::outcome::FailureKind;
-use crate::sync::{AtomicU64, Ordering};
-use crate::types::DestinationType;
+use crate::sync::{AtomicU64, Instant, Ordering};
+use histogram::{FuelHistogram, LatencyHistogram};
+
+pub use snapshot::{DestinationStatistics, ListenerStatistics, Quantiles};
 
 /// Why a message, or a delivery, was dropped under a policy or an act that asked for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -133,6 +139,41 @@ impl Counter {
 pub(crate) struct Counters {
     pub(crate) door: Padded<DoorCounters>,
     work: Padded<WorkCounters>,
+    pub(crate) latencies: Latencies,
+}
+
+/// How long the parts of a message's way take.
+#[derive(Debug, Default)]
+pub(crate) struct Latencies {
+    /// From acceptance until a worker begins the first call of a listener.
+    queue_wait: LatencyHistogram,
+    /// Of a call, making an instance included.
+    call: LatencyHistogram,
+    /// From acceptance until a pair that was called is settled.
+    end_to_end: LatencyHistogram,
+}
+
+impl Latencies {
+    /// A call is over; `end`: when its pair was settled, if it was.
+    pub(crate) fn record(&self, delivery: &Delivery, over: Instant, end: Option<Instant>) {
+        let accepted_at = delivery.message.accepted_at();
+        if delivery.attempt == 1 && delivery.worker.is_some() {
+            self.queue_wait.record(delivery.started.saturating_duration_since(accepted_at));
+        }
+        self.call.record(over.saturating_duration_since(delivery.started));
+        if let Some(end) = end {
+            self.end_to_end.record(end.saturating_duration_since(accepted_at));
+        }
+    }
+
+    /// How the wait in the queue, the calls and the whole way are spread.
+    pub(crate) fn read(&self) -> [Option<Quantiles<Duration>>; 3] {
+        self.all().map(LatencyHistogram::read)
+    }
+
+    fn all(&self) -> [&LatencyHistogram; 3] {
+        [&self.queue_wait, &self.call, &self.end_to_end]
+    }
 }
 
 /// Keeps its content on cache lines of its own (128 bytes: processors fetch lines in pairs).
@@ -232,6 +273,7 @@ impl Counters {
             .chain(&self.dropped)
             .chain(&self.door.rejected)
             .for_each(Counter::reset);
+        self.latencies.all().into_iter().for_each(LatencyHistogram::reset);
     }
 }
 
@@ -240,14 +282,33 @@ fn named(names: impl Iterator<Item = &'static str>, counters: &[Counter]) -> BTr
 }
 
 /// The counters of one listener at one destination.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct ListenerCounters {
-    pub(crate) done: Counter,
+    done: Counter,
     failed: [Counter; FAILURE_KINDS],
-    pub(crate) instances: Counter,
-    fuel_max: Counter,
+    instances: Counter,
+    fuel: FuelHistogram,
     fuel_total: Counter,
     memory_max: Counter,
+    /// What the moment below is counted from.
+    since: Instant,
+    /// When the last instance was made, in nanoseconds, and one more; 0 while there was none.
+    made_nanos: Counter,
+}
+
+impl Default for ListenerCounters {
+    fn default() -> Self {
+        Self {
+            done: Counter::default(),
+            failed: Default::default(),
+            instances: Counter::default(),
+            fuel: FuelHistogram::default(),
+            fuel_total: Counter::default(),
+            memory_max: Counter::default(),
+            since: Instant::now(),
+            made_nanos: Counter::default(),
+        }
+    }
 }
 
 impl ListenerCounters {
@@ -258,17 +319,25 @@ impl ListenerCounters {
         }
         if let Some(fuel) = usage.fuel {
             self.fuel_total.add(fuel);
-            self.fuel_max.raise_to(fuel);
+            self.fuel.record(fuel);
         }
         if let Some(memory) = usage.memory_bytes {
             self.memory_max.raise_to(memory);
         }
     }
 
+    /// Counts an instance that was made for a call which began at `at`.
+    pub(crate) fn made_instance(&self, at: Instant) {
+        self.instances.add(1);
+        let nanos = at.saturating_duration_since(self.since).as_nanos();
+        self.made_nanos.raise_to(u64::try_from(nanos).unwrap_or(u64::MAX).saturating_add(1));
+    }
+
     /// Starts from zero again.
     pub(crate) fn reset(&self) {
-        let single = [&self.done, &self.instances, &self.fuel_max, &self.fuel_total, &self.memory_max];
+        let single = [&self.done, &self.instances, &self.fuel_total, &self.memory_max, &self.made_nanos];
         single.into_iter().chain(&self.failed).for_each(Counter::reset);
+        self.fuel.reset();
     }
 
     /// Calls that ended.
@@ -278,120 +347,20 @@ impl ListenerCounters {
 
     pub(crate) fn read(&self, name: &str) -> ListenerStatistics {
         let done = self.done.get();
+        let made = self.made_nanos.get().checked_sub(1).map(Duration::from_nanos);
+        let since = Instant::now().saturating_duration_since(self.since);
+        let fuel = self.fuel.read();
         ListenerStatistics {
             name: name.to_owned(),
             calls: self.calls(),
             done,
             failed: named(FailureKind::ALL.iter().map(|kind| kind.name()), &self.failed),
             instances_made: self.instances.get(),
+            instance_age: made.map(|made| since.saturating_sub(made)),
             fuel_total: self.fuel_total.get(),
-            fuel_max: self.fuel_max.get(),
+            fuel_max: fuel.map_or(0, |fuel| fuel.max),
+            fuel,
             memory_bytes_max: self.memory_max.get(),
         }
-    }
-}
-
-/// A listener at one moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListenerStatistics {
-    /// Its name.
-    pub name: String,
-    /// Calls that ended.
-    pub calls: u64,
-    /// Calls that ended done.
-    pub done: u64,
-    /// Calls that did not, by kind; kinds that never came are absent.
-    pub failed: BTreeMap<&'static str, u64>,
-    /// Instances made.
-    pub instances_made: u64,
-    /// Fuel of all calls.
-    pub fuel_total: u64,
-    /// Fuel of the call that used most.
-    pub fuel_max: u64,
-    /// The most linear memory that an instance had after a call, in bytes.
-    pub memory_bytes_max: u64,
-}
-
-/// A destination at one moment. Exact when nothing runs; otherwise no settlement shows before its acceptance.
-///
-/// The accounting law holds at every step, with "waiting" and "running" counting (message, listener) pairs:
-/// `owed = completed + reported + listener_removed + dead_letters_kept + dropped + waiting + running`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct DestinationStatistics {
-    /// The destination's name.
-    pub name: String,
-    /// Its type.
-    pub destination_type: DestinationType,
-    /// `open`, `paused`, `draining` or `closed`.
-    pub state: &'static str,
-    /// Its listeners, in order.
-    pub listeners: Vec<ListenerStatistics>,
-    /// Workers that run a listener now (Liferay: active thread count).
-    pub workers_active: usize,
-    /// Workers that there are (current thread count).
-    pub workers_current: usize,
-    /// The most workers that there were (largest thread count).
-    pub workers_largest: usize,
-    /// Workers that stay (minimum pool size).
-    pub workers_core: usize,
-    /// Workers that there may be (maximum pool size).
-    pub workers_max: usize,
-    /// Queue entries that wait (pending message count).
-    pub pending: usize,
-    /// Bytes that wait.
-    pub pending_bytes: usize,
-    /// Messages that wait for a first listener; part of `pending`.
-    pub held: usize,
-    /// Entries whose listener is not called for a while; part of `pending`.
-    pub aside: usize,
-    /// Since when the oldest of them waits.
-    pub oldest_waiting: Option<Duration>,
-    /// Messages that the bus took on.
-    pub accepted: u64,
-    /// Messages that it did not take on again, because it remembers their dedup key.
-    pub duplicates: u64,
-    /// (message, listener) pairs that it took on.
-    pub owed: u64,
-    /// Calls of a listener.
-    pub delivered: u64,
-    /// Pairs that ended well.
-    pub completed: u64,
-    /// Pairs that failed in direct mode, and of which the sender was told.
-    pub reported: u64,
-    /// Attempts that did not end done, by kind.
-    pub failed: BTreeMap<&'static str, u64>,
-    /// Attempts after the first.
-    pub retried: u64,
-    /// Messages that it turned away, by reason.
-    pub rejected: BTreeMap<&'static str, u64>,
-    /// Pairs given up under a policy or an act that asks for it, by reason.
-    pub dropped: BTreeMap<&'static str, u64>,
-    /// Pairs whose listener was removed.
-    pub listener_removed: u64,
-    /// Dead letters made.
-    pub dead_letters: u64,
-    /// Dead letters kept.
-    pub dead_letters_kept: usize,
-    /// Pairs that wait, now or for a retry.
-    pub waiting: u64,
-    /// Pairs whose call runs.
-    pub running: u64,
-    /// Queue entries finished, and messages of synchronous destinations (sent message count).
-    pub finished: u64,
-}
-
-impl DestinationStatistics {
-    /// Whether the accounting law holds; it does at every step, as far as a reader beside running calls can tell.
-    #[must_use]
-    pub fn adds_up(&self) -> bool {
-        let dropped: u64 = self.dropped.values().sum();
-        let ended = self.completed + self.reported + self.listener_removed + self.dead_letters_kept as u64;
-        self.owed == ended + dropped + self.waiting + self.running
-    }
-
-    /// Attempts that did not end done.
-    #[must_use]
-    pub fn failed_total(&self) -> u64 {
-        self.failed.values().sum()
     }
 }
