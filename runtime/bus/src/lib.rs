@@ -31,6 +31,7 @@ mod origin;
 mod outcome;
 mod policy;
 mod queue;
+mod redrive;
 mod registration;
 mod request;
 mod rest;
@@ -47,7 +48,9 @@ pub use breaker::CircuitBreaker;
 pub use bus::{Bus, BusConfig};
 pub use call::{Elapsed, Until, until};
 pub use config::{ConfigError, DeadLetterBounds, DestinationConfig, Workers};
-pub use dead_letter::{DeadLetter, DeadLetterReason};
+pub use dead_letter::{
+    DeadLetter, DeadLetterFilter, DeadLetterId, DeadLetterIdError, DeadLetterReason, UnknownReason,
+};
 pub use delivery::Delivery;
 pub use destination::{Closed, Registered};
 pub use error::{DestinationError, QueueUnit, RequestError, SendError};
@@ -57,6 +60,7 @@ pub use name::{DEFAULT_RESPONSE, DestinationName, NameError, RESERVED_PREFIX};
 pub use origin::{HOST, Identity, Origin, Trace};
 pub use outcome::{Answer, Cause, ErrorText, FailureKind, Fault, Outcome, Reply};
 pub use policy::{OnFailure, OnNoListener, RejectedExecution, RejectionHandler};
+pub use redrive::{NotRedriven, RedriveError, RedriveOptions, Redriven};
 pub use rest::ShutdownReport;
 pub use settlement::{Jitter, RetryOn, RetryPolicy, Settlement, settle};
 pub use statistics::{DestinationStatistics, DropReason, ListenerStatistics, Quantiles, RejectReason};

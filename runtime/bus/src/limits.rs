@@ -79,6 +79,10 @@ pub const DEAD_LETTERS_MAX: usize = 10_000;
 pub const DEAD_LETTER_BYTES_MAX: usize = 64 << 20;
 /// Age of the dead letters that a destination keeps.
 pub const DEAD_LETTER_AGE_MAX: Duration = Duration::from_secs(7 * 24 * 3_600);
+/// Dead letters that are redriven in a second when nobody says: a listener that failed is not flooded at once.
+pub const REDRIVE_PER_SECOND: f64 = 10.0;
+/// The most dead letters that may be redriven in a second: the clock tells milliseconds apart, and no less.
+pub const REDRIVE_PER_SECOND_MAX: f64 = 1_000.0;
 /// Bytes of an error text that is kept with a dead letter or told to a sender.
 pub const ERROR_TEXT_BYTES_MAX: usize = 1_024;
 /// How long one call of a listener may take when nothing else is configured.

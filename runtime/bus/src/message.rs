@@ -24,12 +24,7 @@ pub struct MessageId(Uuid);
 impl MessageId {
     /// A fresh id that sorts by `at`.
     pub(crate) fn fresh(at: SystemTime) -> Self {
-        let millis = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-        let random = fastrand::u128(..).to_le_bytes();
-        let mut bytes = [0; 10];
-        bytes.copy_from_slice(random.first_chunk::<10>().unwrap_or(&[0; 10]));
-        let millis = u64::try_from(millis).unwrap_or(u64::MAX);
-        Self(uuid::Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid())
+        Self(fresh_uuid(at))
     }
 
     /// The id as a UUID.
@@ -43,6 +38,16 @@ impl MessageId {
     pub fn short(self) -> String {
         self.to_string().chars().take(8).collect()
     }
+}
+
+/// A fresh UUID of version 7, which sorts by `at`.
+pub(crate) fn fresh_uuid(at: SystemTime) -> Uuid {
+    let millis = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    let random = fastrand::u128(..).to_le_bytes();
+    let mut bytes = [0; 10];
+    bytes.copy_from_slice(random.first_chunk::<10>().unwrap_or(&[0; 10]));
+    let millis = u64::try_from(millis).unwrap_or(u64::MAX);
+    uuid::Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid()
 }
 
 impl fmt::Display for MessageId {
@@ -255,6 +260,27 @@ impl Message {
     pub(crate) fn waits_its_turn(&self) -> bool {
         self.options()
             .is_some_and(|options| options.ordering_key.is_some() || options.deliver_after.is_some())
+    }
+
+    /// The same message, under its id, to be delivered once more at `destination`. Its times count from now, its delay is
+    /// over, and nobody is known to wait for it.
+    pub(crate) fn redriven(&self, destination: DestinationName) -> Self {
+        let mut body = self.body.clone();
+        body.options = body.options.map(|mut options| {
+            options.deliver_after = None;
+            options
+        });
+        Self {
+            id: self.id,
+            destination,
+            body,
+            context: self.context.clone(),
+            accepted_at: Instant::now(),
+            request: self.request.clone(),
+            asks: self.asks,
+            waits: None,
+            entries_waiting: AtomicUsize::new(0),
+        }
     }
 
     /// Counts an entry of this message into the queue; true for the first one.

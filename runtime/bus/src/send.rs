@@ -60,7 +60,7 @@ impl Bus {
 }
 
 /// How far a message came without waiting.
-enum Arrived {
+pub(crate) enum Arrived {
     /// Queued, or settled at the door.
     Settled,
     /// Queued behind so much that its sender should let others run for a moment.
@@ -152,7 +152,12 @@ impl Shared {
         }))
     }
 
-    fn check(&self, destination: &Destination, origin: &Origin, body: &Outgoing) -> Result<(), SendError> {
+    pub(crate) fn check(
+        &self,
+        destination: &Destination,
+        origin: &Origin,
+        body: &Outgoing,
+    ) -> Result<(), SendError> {
         let hops_max = self.config.hops_max;
         if origin.hop_count > hops_max {
             return Err(SendError::HopsExceeded { hops: origin.hop_count, hops_max });
@@ -210,7 +215,7 @@ impl Shared {
         Ok(self.arrived(destination, message, admitted, answers))
     }
 
-    fn arrived(
+    pub(crate) fn arrived(
         &self,
         destination: &Destination,
         message: &Message,
@@ -235,7 +240,7 @@ impl Shared {
 
     /// The part of it that waits: for room, and for listeners that this task runs. Answers the id of the first message of
     /// its dedup key, if it is a duplicate.
-    async fn finish(
+    pub(crate) async fn finish(
         self: &Arc<Self>,
         destination: &Arc<Destination>,
         message: &Arc<Message>,
@@ -266,7 +271,7 @@ impl Shared {
     }
 
     /// Whether somebody waits at this destination for a message of this response id.
-    fn answers(&self, destination: &Destination, message: &Message) -> bool {
+    pub(crate) fn answers(&self, destination: &Destination, message: &Message) -> bool {
         if message.asks {
             return false;
         }

@@ -94,16 +94,20 @@ impl Destination {
         message: &Arc<Message>,
         is_answer: bool,
     ) -> Result<Admitted, SendError> {
-        let Some(custom) = &self.custom_type else {
-            return self.admit_to(self.state(), message, is_answer, &Receivers::Present);
-        };
+        let (state, to) = self.state_for(message);
+        self.admit_to(state, message, is_answer, &to)
+    }
+
+    /// Takes the lock, and says who of those that listen receives `message`.
+    pub(super) fn state_for(&self, message: &Message) -> (MutexGuard<'_, State>, Receivers) {
+        let Some(custom) = &self.custom_type else { return (self.state(), Receivers::Present) };
         loop {
             // The embedder's choice is made without the lock, and made again if the listeners changed meanwhile.
             let present = self.listeners();
             let chosen = Arc::new(custom.chosen(message, &present));
             let state = self.state();
             if Arc::ptr_eq(&present, &state.listeners) {
-                return self.admit_to(state, message, is_answer, &Receivers::Chosen(chosen));
+                return (state, Receivers::Chosen(chosen));
             }
         }
     }
@@ -217,12 +221,12 @@ impl Destination {
         Admitted::Queued { deep }
     }
 
-    fn no_listener(&self) -> SendError {
+    pub(super) fn no_listener(&self) -> SendError {
         self.counters.reject(RejectReason::NoListener);
         SendError::NoListener(self.name.clone())
     }
 
-    fn take_on_unheard(&self, message: &Message) -> Admitted {
+    pub(super) fn take_on_unheard(&self, message: &Message) -> Admitted {
         self.take_on(message, 1);
         Admitted::Unheard
     }

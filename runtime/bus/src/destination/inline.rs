@@ -32,9 +32,19 @@ impl Destination {
         manner: Manner,
     ) -> InlineEnd {
         let count = listeners.len();
+        let entry = Entry::new(message, Targets::Current { first: 0, count }, count);
+        self.run_entry_inline(entry, &listeners, manner).await
+    }
+
+    /// Runs an entry that counts as running already, in this task. `present`: the destination's listeners.
+    pub(crate) async fn run_entry_inline(
+        self: &Arc<Self>,
+        entry: Entry,
+        present: &Arc<ListenerSet>,
+        manner: Manner,
+    ) -> InlineEnd {
         let resting = self.tell_when_over();
-        let mut flight =
-            Flight::new(self, Entry::new(message, Targets::Current { first: 0, count }, count), &listeners);
+        let mut flight = Flight::new(self, entry, present);
         let mut later = Vec::new();
         while let Some(mut target) = flight.turn() {
             loop {

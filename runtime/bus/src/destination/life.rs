@@ -115,12 +115,14 @@ impl Destination {
         state.life = Life::Open;
         state.paused = state.config.paused;
         state.pool.largest = 0;
-        self.counters.reset();
         for slot in state.listeners.iter() {
             slot.counters.reset();
             slot.breaker.reset();
         }
+        // Held meanwhile: one that left in between would be counted as dropped and not as owed.
+        let letters = self.dead_letters.lock();
+        self.counters.reset();
         // What is kept of the dead letters is still owed an end.
-        self.counters.door.owed.add(self.dead_letters.lock().len() as u64);
+        self.counters.door.owed.add(letters.len() as u64);
     }
 }

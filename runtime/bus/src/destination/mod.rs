@@ -5,7 +5,9 @@ mod accept;
 mod deliver;
 mod flight;
 mod inline;
+mod letters;
 mod life;
+mod redrive;
 mod reject;
 mod report;
 mod settle;
@@ -34,6 +36,7 @@ use crate::types::DestinationType;
 
 pub(crate) use accept::{Admitted, Inline};
 pub use life::Closed;
+pub(crate) use redrive::Refused;
 pub(crate) use settle::Manner;
 
 /// One destination.
@@ -48,6 +51,7 @@ pub(crate) struct Destination {
     message_bytes_max: AtomicUsize,
     /// Guards the queue, the listeners, the pool's books and the life: what one step of any of them must see whole.
     state: Padded<Mutex<State>>,
+    /// What is kept, with the counters of what has left it. Taken last: under it no other lock is.
     dead_letters: Mutex<DeadLetters>,
     dedup: Mutex<Dedup>,
     /// Woken when a worker leaves or goes to sleep.

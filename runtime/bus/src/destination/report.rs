@@ -1,8 +1,7 @@
-//! What a reader sees of a destination: its statistics and its dead letters. Reading changes nothing.
+//! What a reader sees of a destination: its statistics. Reading changes nothing.
 
 use super::{Destination, Life};
-use crate::dead_letter::DeadLetter;
-use crate::statistics::{DestinationStatistics, DropReason};
+use crate::statistics::DestinationStatistics;
 use crate::sync::Instant;
 
 impl Destination {
@@ -11,10 +10,13 @@ impl Destination {
         let counters = &self.counters;
         self.prune_dead_letters();
         let completed = counters.completed.get();
-        let dropped = counters.dropped();
-        let dead_letters_kept = self.dead_letters.lock().len();
         let [queue_wait, call, end_to_end] = counters.latencies.read();
         let mut state = self.state();
+        // Under both locks: a dead letter goes back to the queue, or is dropped, in one step.
+        let (dead_letters_kept, dropped) = {
+            let letters = self.dead_letters.lock();
+            (letters.len(), counters.dropped())
+        };
         state.settle_claims();
         let claimed = state.pool.claims.iter().filter_map(|claim| claim.oldest());
         let oldest = state.queue.oldest().into_iter().chain(claimed).min();
@@ -52,6 +54,7 @@ impl Destination {
             listener_removed: counters.listener_removed.get(),
             dead_letters: counters.dead_letters.get(),
             dead_letters_kept,
+            redriven: counters.redriven.get(),
             waiting: state.queue.pairs(),
             running: counters.running.get(),
             finished: counters.finished.get(),
@@ -59,18 +62,5 @@ impl Destination {
             duplicates: counters.door.duplicates.get(),
             owed: counters.door.owed.get(),
         }
-    }
-
-    /// What is kept of the dead letters, the oldest first.
-    pub(crate) fn dead_letters(&self) -> Vec<DeadLetter> {
-        self.prune_dead_letters();
-        self.dead_letters.lock().list()
-    }
-
-    /// Lets dead letters leave that have become too old since the last one was made.
-    fn prune_dead_letters(&self) {
-        let config = self.config();
-        let left = self.dead_letters.lock().prune(&config.dead_letters, Instant::now());
-        self.counters.drop(DropReason::DeadLetterBound, left);
     }
 }

@@ -8,7 +8,7 @@ use super::Destination;
 use super::flight::Flight;
 use crate::call::guarded;
 use crate::config::DestinationConfig;
-use crate::dead_letter::{DeadLetter, DeadLetterReason};
+use crate::dead_letter::{DeadLetter, DeadLetterId, DeadLetterReason};
 use crate::delivery::Delivery;
 use crate::entry::{Target, Targets};
 use crate::error::RequestError;
@@ -314,7 +314,9 @@ impl Destination {
         config: &DestinationConfig,
     ) {
         tracing::debug!(message_id = %message.id(), destination = %self.name, %reason, %last_error, "dead letter");
+        let at = SystemTime::now();
         let letter = DeadLetter {
+            id: DeadLetterId::fresh(at),
             message: Arc::clone(message),
             values: values.clone(),
             listener: last.as_ref().map(|last| Arc::clone(&last.slot.name)),
@@ -323,12 +325,10 @@ impl Destination {
             build: last.as_ref().and_then(|last| last.slot.listener.build()),
             reason,
             last_error,
-            at: SystemTime::now(),
+            at,
             since: Instant::now(),
         };
-        self.counters.dead_letters.add(1);
-        let left = self.dead_letters.lock().push(letter, &config.dead_letters);
-        self.counters.drop(DropReason::DeadLetterBound, left);
+        self.keep(letter, config);
     }
 
     /// Tells the waiting sender, if there is one, that pairs of the message have ended.

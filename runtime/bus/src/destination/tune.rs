@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use super::Destination;
 use crate::config::{ConfigError, DestinationConfig};
-use crate::dead_letter::{DeadLetter, DeadLetterReason};
+use crate::dead_letter::{DeadLetter, DeadLetterId, DeadLetterReason};
 use crate::entry::{Entry, Target, Targets};
 use crate::request::never_received;
 use crate::statistics::DropReason;
@@ -78,7 +78,9 @@ fn purged(entry: &Entry) -> Vec<DeadLetter> {
 
 impl DeadLetter {
     fn purged(entry: &Entry, target: Option<&Target>) -> Self {
+        let at = SystemTime::now();
         Self {
+            id: DeadLetterId::fresh(at),
             message: Arc::clone(&entry.message),
             values: entry.values.clone(),
             listener: target.map(|target| Arc::clone(&target.slot.name)),
@@ -87,7 +89,7 @@ impl DeadLetter {
             last_error: "it was taken out of the queue".into(),
             fuel: None,
             build: target.and_then(|target| target.slot.listener.build()),
-            at: SystemTime::now(),
+            at,
             since: Instant::now(),
         }
     }

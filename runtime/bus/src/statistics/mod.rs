@@ -27,6 +27,10 @@ pub enum DropReason {
     Purged,
     /// A dead letter left at the bound of what is kept.
     DeadLetterBound,
+    /// An operator dropped the dead letter.
+    DeadLetterDropped,
+    /// The dead letter was accepted anew, here or elsewhere, and is owed there now.
+    Redriven,
     /// A reply to a message that asks for none.
     NoResponseDestination,
     /// A reply after its request ended.
@@ -39,11 +43,13 @@ pub enum DropReason {
 
 impl DropReason {
     /// All reasons, in the order of their numbers.
-    pub const ALL: [DropReason; 8] = [
+    pub const ALL: [DropReason; 10] = [
         DropReason::QueueFull,
         DropReason::NoListener,
         DropReason::Purged,
         DropReason::DeadLetterBound,
+        DropReason::DeadLetterDropped,
+        DropReason::Redriven,
         DropReason::NoResponseDestination,
         DropReason::LateReply,
         DropReason::DuplicateReply,
@@ -58,6 +64,8 @@ impl DropReason {
             DropReason::NoListener => "no-listener",
             DropReason::Purged => "purged",
             DropReason::DeadLetterBound => "dead-letter-bound",
+            DropReason::DeadLetterDropped => "dead-letter-dropped",
+            DropReason::Redriven => "redriven",
             DropReason::NoResponseDestination => "no-response-destination",
             DropReason::LateReply => "late-reply",
             DropReason::DuplicateReply => "duplicate-reply",
@@ -215,6 +223,8 @@ pub(crate) struct WorkCounters {
     pub(crate) delivered: Counter,
     pub(crate) retried: Counter,
     pub(crate) dead_letters: Counter,
+    /// Dead letters sent on their way again, wherever to.
+    pub(crate) redriven: Counter,
     pub(crate) running: Counter,
     /// Queue entries finished, and messages of synchronous destinations: what Liferay calls sent.
     pub(crate) finished: Counter,
@@ -265,6 +275,7 @@ impl Counters {
             &self.delivered,
             &self.retried,
             &self.dead_letters,
+            &self.redriven,
             &self.finished,
         ];
         single

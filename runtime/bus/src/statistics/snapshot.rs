@@ -76,6 +76,8 @@ pub struct ListenerStatistics {
 ///
 /// The accounting law holds at every step, with "waiting" and "running" counting (message, listener) pairs:
 /// `owed = completed + reported + listener_removed + dead_letters_kept + dropped + waiting + running`.
+/// A dead letter that is redriven to its own listener moves from kept to waiting, or to running; one that is accepted anew
+/// is dropped here as `redriven` and owed where it is accepted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DestinationStatistics {
     /// The destination's name.
@@ -140,6 +142,8 @@ pub struct DestinationStatistics {
     pub dead_letters: u64,
     /// Dead letters kept.
     pub dead_letters_kept: usize,
+    /// Dead letters of this destination that were sent on their way again, here or elsewhere.
+    pub redriven: u64,
     /// Pairs that wait, now or for a retry.
     pub waiting: u64,
     /// Pairs whose call runs.

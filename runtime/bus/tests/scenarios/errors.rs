@@ -123,7 +123,7 @@ async fn err_10_a_blocking_retry_keeps_the_order() {
 
 #[tokio::test(start_paused = true)]
 async fn err_12_dead_letters_are_kept_per_destination_the_oldest_first() {
-    // Redriving and exporting do not exist yet; listing does.
+    // What a listener did at one destination is no concern of another one.
     let (bus, notes) = (bus(), Notes::default());
     for destination in ["t/a", "t/b"] {
         bus.create(serial(destination)).unwrap();

@@ -14,6 +14,7 @@
 mod support;
 
 mod context;
+mod dead_letters;
 mod errors;
 mod life;
 mod message;

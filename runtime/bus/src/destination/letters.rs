@@ -1,0 +1,59 @@
+//! The dead letters that a destination keeps: kept, listed, dropped, each counted under the lock that guards them. How one is
+//! sent on its way again stands in `redrive`.
+
+use std::collections::HashSet;
+
+use super::Destination;
+use crate::config::DestinationConfig;
+use crate::dead_letter::{DeadLetter, DeadLetterFilter, DeadLetterId};
+use crate::statistics::DropReason;
+use crate::sync::Instant;
+
+impl Destination {
+    /// Keeps a dead letter; the oldest leave for it.
+    pub(super) fn keep(&self, letter: DeadLetter, config: &DestinationConfig) {
+        self.counters.dead_letters.add(1);
+        let mut letters = self.dead_letters.lock();
+        let left = letters.push(letter, &config.dead_letters);
+        self.counters.drop(DropReason::DeadLetterBound, left);
+    }
+
+    /// What is kept of the dead letters, the oldest first.
+    pub(crate) fn dead_letters(&self) -> Vec<DeadLetter> {
+        self.dead_letters_matching(&DeadLetterFilter::default())
+    }
+
+    /// Those of them that pass `filter`, the oldest first.
+    pub(crate) fn dead_letters_matching(&self, filter: &DeadLetterFilter) -> Vec<DeadLetter> {
+        self.prune_dead_letters();
+        self.dead_letters.lock().matching(filter, Instant::now()).cloned().collect()
+    }
+
+    /// The ids of those that pass `filter`, the oldest first, each with the moment since which it is kept.
+    pub(crate) fn count_dead_letters(&self, filter: &DeadLetterFilter) -> Vec<(Instant, DeadLetterId)> {
+        self.prune_dead_letters();
+        let letters = self.dead_letters.lock();
+        letters.matching(filter, Instant::now()).map(|letter| (letter.since, letter.id)).collect()
+    }
+
+    pub(crate) fn dead_letter(&self, id: DeadLetterId) -> Option<DeadLetter> {
+        self.prune_dead_letters();
+        self.dead_letters.lock().get(id).cloned()
+    }
+
+    /// Takes those of `ids` out that are still kept, and counts them as dropped.
+    pub(crate) fn drop_dead_letters(&self, ids: &HashSet<DeadLetterId>) -> Vec<DeadLetter> {
+        let mut letters = self.dead_letters.lock();
+        let dropped = letters.remove_all(ids);
+        self.counters.drop(DropReason::DeadLetterDropped, dropped.len() as u64);
+        dropped
+    }
+
+    /// Lets dead letters leave that have become too old since the last one was made.
+    pub(super) fn prune_dead_letters(&self) {
+        let config = self.config();
+        let mut letters = self.dead_letters.lock();
+        let left = letters.prune(&config.dead_letters, Instant::now());
+        self.counters.drop(DropReason::DeadLetterBound, left);
+    }
+}
