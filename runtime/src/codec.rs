@@ -1,8 +1,10 @@
 //! Messages as JSON: how they are saved and shown. Payloads that are text stay readable; values keep their types.
 
+use std::time::{Duration, SystemTime};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use sandbus_bus::{DeadLetter, Message, Outgoing, Value, Values};
+use sandbus_bus::{DeadLetter, DeadLetterId, Message, Outgoing, SendOptions, Value, Values};
 use serde_json::{Map, Value as Json, json};
 
 /// The parts of a message that a sender chooses, and what the bus stamped on it.
@@ -20,6 +22,9 @@ pub fn message_to_json(message: &Message) -> Json {
     out.insert("sender".to_owned(), json!(&*context.sender));
     out.insert("hop_count".to_owned(), json!(context.hop_count));
     out.insert("sent_at".to_owned(), json!(humantime::format_rfc3339_millis(context.sent_at).to_string()));
+    if let Some(options) = message.options() {
+        out.insert("options".to_owned(), options_to_json(options));
+    }
     if let Some(trace) = &context.trace {
         out.insert("traceparent".to_owned(), json!(trace.traceparent));
         out.insert("tracestate".to_owned(), json!(trace.tracestate));
@@ -31,12 +36,42 @@ pub fn message_to_json(message: &Message) -> Json {
     Json::Object(out)
 }
 
-/// A dead letter with its message.
+fn options_to_json(options: &SendOptions) -> Json {
+    let millis =
+        |time: Option<Duration>| time.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+    json!({
+        "priority": options.priority,
+        "deliver_after_ms": millis(options.deliver_after),
+        "expires_after_ms": millis(options.expires_after),
+        "ordering_key": options.ordering_key.as_deref(),
+        "dedup_key": options.dedup_key.as_deref(),
+    })
+}
+
+fn options_from_json(json: &Json) -> Option<Box<SendOptions>> {
+    let key = |field: &str| json.get(field).and_then(Json::as_str).map(Into::into);
+    let time = |field: &str| json.get(field).and_then(Json::as_u64).map(Duration::from_millis);
+    let options = SendOptions {
+        priority: json
+            .get("priority")
+            .and_then(Json::as_u64)
+            .and_then(|priority| u8::try_from(priority).ok()),
+        deliver_after: time("deliver_after_ms"),
+        expires_after: time("expires_after_ms"),
+        ordering_key: key("ordering_key"),
+        dedup_key: key("dedup_key"),
+    };
+    (!options.is_default()).then(|| Box::new(options))
+}
+
+/// A dead letter with its message. Its values stand beside only where they are not the message's own: earlier listeners of
+/// a serial destination have changed them.
 #[must_use]
 pub fn dead_letter_to_json(letter: &DeadLetter) -> Json {
-    json!({
+    let mut out = json!({
         "kind": "dead-letter",
         "v": 1,
+        "id": letter.id.to_string(),
         "reason": letter.reason.name(),
         "listener": letter.listener.as_deref(),
         "attempts": letter.attempts,
@@ -45,7 +80,13 @@ pub fn dead_letter_to_json(letter: &DeadLetter) -> Json {
         "build": letter.build.as_deref(),
         "at": humantime::format_rfc3339_millis(letter.at).to_string(),
         "message": message_to_json(&letter.message),
-    })
+    });
+    if letter.values != *letter.message.values()
+        && let Json::Object(out) = &mut out
+    {
+        out.insert("values".to_owned(), values_to_json(&letter.values));
+    }
+    out
 }
 
 /// Puts a payload under `payload_text`, or under `payload_base64` where it is no text.
@@ -84,7 +125,7 @@ fn wrong(field: &str, reason: impl ToString) -> DecodeError {
     DecodeError { field: field.to_owned(), reason: reason.to_string() }
 }
 
-/// Reads back what a sender chose: payload, content type, values, response destination and id.
+/// Reads back what a sender chose: payload, content type, values, response destination and id, options.
 ///
 /// # Errors
 /// Names the field that is wrong, and why.
@@ -108,7 +149,60 @@ pub fn message_from_json(json: &Json) -> Result<Outgoing, DecodeError> {
         .transpose()
         .map_err(|error| wrong("response_destination", error))?;
     message.values = values_from_json(json.get("values").unwrap_or(&Json::Null))?;
+    message.options = json.get("options").and_then(options_from_json);
     Ok(message)
+}
+
+/// A dead letter as it was saved: what can be read of one that no bus keeps any more.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SavedLetter {
+    /// Its id; lines of older releases have none.
+    pub id: Option<DeadLetterId>,
+    /// What its sender chose.
+    pub message: Outgoing,
+    /// Its values when the last attempt began.
+    pub values: Values,
+    /// The listener that it was meant for.
+    pub listener: Option<String>,
+    /// The name of the reason.
+    pub reason: String,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// What the last attempt said.
+    pub last_error: String,
+    /// Fuel of the last attempt, where it was counted.
+    pub fuel: Option<u64>,
+    /// The build of the listener that made the last attempt.
+    pub build: Option<String>,
+    /// When, in milliseconds.
+    pub at: SystemTime,
+}
+
+/// Reads back a dead letter that [`dead_letter_to_json`] has written.
+///
+/// # Errors
+/// Names the field that is wrong, and why.
+pub fn dead_letter_from_json(json: &Json) -> Result<SavedLetter, DecodeError> {
+    let text = |field: &str| json.get(field).and_then(Json::as_str);
+    let required = |field: &str| text(field).ok_or_else(|| wrong(field, "it is not text"));
+    let number = |field: &str| json.get(field).and_then(Json::as_u64);
+    let message = message_from_json(json.get("message").unwrap_or(&Json::Null))?;
+    let attempts = number("attempts").and_then(|attempts| u32::try_from(attempts).ok());
+    Ok(SavedLetter {
+        id: text("id").map(str::parse).transpose().map_err(|error| wrong("id", error))?,
+        values: match json.get("values") {
+            Some(values) => values_from_json(values)?,
+            None => message.values.clone(),
+        },
+        message,
+        listener: text("listener").map(str::to_owned),
+        reason: required("reason")?.to_owned(),
+        attempts: attempts.ok_or_else(|| wrong("attempts", "it is not a number of attempts"))?,
+        last_error: required("last_error")?.to_owned(),
+        fuel: number("fuel"),
+        build: text("build").map(str::to_owned),
+        at: humantime::parse_rfc3339(required("at")?).map_err(|error| wrong("at", error))?,
+    })
 }
 
 fn values_from_json(json: &Json) -> Result<Values, DecodeError> {
@@ -150,7 +244,7 @@ fn value_from_json(type_name: &str, json: &Json) -> Result<Value, DecodeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sandbus_bus::{Bus, BusConfig, DestinationConfig, RejectedExecution};
+    use sandbus_bus::{Answer, Bus, BusConfig, DestinationConfig, Outcome, RejectedExecution, listener_fn};
 
     #[tokio::test]
     async fn msg_13_a_message_that_is_written_and_read_back_equals_the_original() {
@@ -173,13 +267,57 @@ mod tests {
                 .unwrap()
                 .response_destination("t/answers".parse().unwrap())
                 .response_id("mine");
-            original.options = None;
+            original.options = Some(Box::new(SendOptions {
+                priority: Some(9),
+                expires_after: Some(Duration::from_millis(1_500)),
+                ordering_key: Some("customer 7".into()),
+                ..SendOptions::default()
+            }));
             bus.send("t/x", original.clone()).await.unwrap();
             let letter = bus.dead_letters("t/x").pop().unwrap();
             let written = dead_letter_to_json(&letter).to_string();
             let read: Json = serde_json::from_str(&written).unwrap();
             assert_eq!(message_from_json(&read["message"]).unwrap(), original);
         }
+    }
+
+    #[tokio::test]
+    async fn a_dead_letter_that_is_written_and_read_back_has_lost_nothing() {
+        // What is saved is all that is left of it; and a line without an id, of an older release, is read as well.
+        let bus = Bus::new(BusConfig::default());
+        bus.create(DestinationConfig::synchronous("t/x").unwrap()).unwrap();
+        let changing = listener_fn("a", |delivery| async move {
+            let mut values = delivery.values().clone();
+            values.put("by", "a").unwrap();
+            Outcome::Done(Answer { values: Some(values), ..Answer::default() })
+        });
+        bus.register("t/x", changing).unwrap();
+        bus.register("t/x", listener_fn("b", |_| async { Outcome::refused("bad \u{20ac}") })).unwrap();
+        bus.send("t/x", Outgoing::text("m").value("n", 3).unwrap()).await.unwrap();
+        let mut letter = bus.dead_letters("t/x").pop().unwrap();
+        letter.fuel = Some(7);
+        letter.build = Some("9ac2f01b".into());
+        let mut written: Json = serde_json::from_str(&dead_letter_to_json(&letter).to_string()).unwrap();
+        let read = dead_letter_from_json(&written).unwrap();
+        assert_eq!((read.id, &read.values), (Some(letter.id), &letter.values));
+        assert_eq!(
+            (read.listener.as_deref(), read.reason.as_str(), read.attempts),
+            (Some("b"), "refused", 1)
+        );
+        assert_eq!((read.last_error.as_str(), read.fuel), ("bad \u{20ac}", Some(7)));
+        assert_eq!(read.build.as_deref(), letter.build.as_deref());
+        assert!(letter.at.duration_since(read.at).unwrap().as_millis() == 0);
+        assert_eq!(
+            (&read.message.values, &*read.message.payload),
+            (letter.message.values(), b"m".as_slice())
+        );
+
+        written.as_object_mut().unwrap().retain(|field, _| field != "id" && field != "values");
+        let old = dead_letter_from_json(&written).unwrap();
+        assert_eq!(old, SavedLetter { id: None, values: read.message.values.clone(), ..read });
+        written["attempts"] = json!("many");
+        let error = dead_letter_from_json(&written).unwrap_err().to_string();
+        assert_eq!(error, "`attempts` is not what a message has there: it is not a number of attempts");
     }
 
     #[test]
