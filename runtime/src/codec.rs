@@ -26,12 +26,12 @@ pub fn message_to_json(message: &Message) -> Json {
         out.insert("options".to_owned(), options_to_json(options));
     }
     if let Some(trace) = &context.trace {
-        out.insert("traceparent".to_owned(), json!(trace.traceparent));
-        out.insert("tracestate".to_owned(), json!(trace.tracestate));
+        out.insert("traceparent".to_owned(), json!(trace.traceparent()));
+        out.insert("tracestate".to_owned(), json!(trace.tracestate()));
     }
     if let Some(identity) = &context.identity {
-        out.insert("tenant".to_owned(), json!(identity.tenant));
-        out.insert("principal".to_owned(), json!(identity.principal));
+        out.insert("tenant".to_owned(), json!(identity.tenant()));
+        out.insert("principal".to_owned(), json!(identity.principal()));
     }
     Json::Object(out)
 }

@@ -194,7 +194,7 @@ async fn ctx_3_each_guest_reads_its_sender_hop_and_attempt() {
 async fn ctx_5_a_guest_that_keeps_its_instance_keeps_no_tenant() {
     // Tenant and principal belong to a message, not to the instance that handles it.
     let harness = harness().destination(serial("t/a")).guest(zoo("guest", &["t/a"])).start().await.unwrap();
-    let identity = Identity { tenant: "7".to_owned(), principal: "5".to_owned() };
+    let identity = Identity::new("7", "5").unwrap();
     let origin = Origin::host().with_identity(identity);
     let with = harness.bus().request_as(&origin, "t/a", Outgoing::text("context"), None).await.unwrap();
     assert_eq!(context_of(&with.payload).await["identity"], json!({"tenant": "7", "principal": "5"}));

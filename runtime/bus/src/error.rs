@@ -1,6 +1,7 @@
 //! What a sender is told when the bus does not take its message, or has no answer for it.
 
 use crate::config::ConfigError;
+use crate::message::MessageId;
 use crate::name::{DestinationName, NameError};
 use crate::outcome::{ErrorText, Fault};
 
@@ -87,9 +88,49 @@ pub enum SendError {
     /// One call has sent as much as one call may.
     #[error("{0}")]
     LimitReached(String),
+    /// A message builder could not build it.
+    #[error(transparent)]
+    NotBuilt(#[from] BuildError),
     /// Anything else.
     #[error("{0}")]
     Other(String),
+}
+
+/// Why a message builder did not send.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BuildError {
+    /// Nobody said where to.
+    #[error("the message has no destination: say `to`, or `reply_to`")]
+    MissingDestination,
+    /// The message that is to be answered asks for no answer.
+    #[error("message {0} names no response destination, so there is nothing to answer")]
+    NothingToAnswer(MessageId),
+    /// A step breaks a rule.
+    #[error("the message was not built, because of `{step}`: {reason}")]
+    Step {
+        /// The name of the step.
+        step: &'static str,
+        /// The rule.
+        reason: String,
+    },
+}
+
+impl BuildError {
+    /// The name as it stands in the documentation and in statistics.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            BuildError::MissingDestination => "missing-destination",
+            BuildError::NothingToAnswer(_) => "nothing-to-answer",
+            BuildError::Step { .. } => "invalid",
+        }
+    }
+}
+
+impl From<BuildError> for RequestError {
+    fn from(error: BuildError) -> Self {
+        RequestError::NotSent(error.into())
+    }
 }
 
 impl SendError {
@@ -108,6 +149,7 @@ impl SendError {
             SendError::Invalid(_) => "invalid",
             SendError::Busy { .. } => "busy",
             SendError::LimitReached(_) => "limit-reached",
+            SendError::NotBuilt(error) => error.name(),
             SendError::Other(_) => "other",
         }
     }

@@ -20,6 +20,14 @@ pub const VALUE_KEY_BYTES_MAX: usize = 255;
 pub const CONTENT_TYPE_BYTES_MAX: usize = 255;
 /// Bytes of a response id, an ordering key or a dedup key.
 pub const KEY_BYTES_MAX: usize = 255;
+/// Bytes of a tenant or of a principal: a name, not a record.
+pub const IDENTITY_BYTES_MAX: usize = 255;
+/// Bytes of a `traceparent`: version 00 has 55, and a later version may add a little.
+pub const TRACEPARENT_BYTES_MAX: usize = 128;
+/// Bytes of a `tracestate`: W3C Trace Context asks everybody to carry at least so many on.
+pub const TRACESTATE_BYTES_MAX: usize = 512;
+/// Members of a `tracestate`: as many as W3C Trace Context allows.
+pub const TRACESTATE_MEMBERS_MAX: usize = 32;
 /// The highest priority; the lowest is 0.
 pub const PRIORITY_MAX: u8 = 9;
 /// The priority of a message whose sender names none.

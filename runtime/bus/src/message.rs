@@ -11,10 +11,10 @@ use uuid::Uuid;
 use crate::error::SendError;
 use crate::limits::{PRIORITY_MAX, SEND_DELAY_MAX};
 use crate::name::DestinationName;
-use crate::origin::{Identity, Trace};
 use crate::outcome::Reply;
 use crate::request::Tracker;
 use crate::sync::{AtomicUsize, Instant, Ordering, after};
+use crate::trace::{Identity, Trace};
 use crate::value::Values;
 
 /// The id of a message: a UUID of version 7, given by the bus on acceptance.
@@ -121,7 +121,7 @@ impl SendOptions {
 /// let message = Outgoing::text("hello").value("n", 3)?.response_destination("acme/answers".parse()?);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Outgoing {
     /// The payload; may be empty.
     pub payload: Bytes,

@@ -7,27 +7,10 @@ use smol_str::SmolStr;
 
 use crate::message::{Context, WaitChain};
 use crate::sync::Instant;
+use crate::trace::{Identity, Trace};
 
 /// The name of the sender in what the host itself sends.
 pub const HOST: &str = "host";
-
-/// W3C Trace Context: carried on to every message that a message causes.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Trace {
-    /// `traceparent`.
-    pub traceparent: String,
-    /// `tracestate`.
-    pub tracestate: Option<String>,
-}
-
-/// On whose behalf a message is sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
-    /// The tenant.
-    pub tenant: String,
-    /// The principal.
-    pub principal: String,
-}
 
 /// Who sends, on whose behalf, caused by what, and how long it can wait.
 #[derive(Debug, Clone)]

@@ -10,7 +10,7 @@ use crate::limits::ERROR_TEXT_BYTES_MAX;
 use crate::value::Values;
 
 /// An answer to a message. The bus knows where it goes and which request it answers.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Reply {
     /// The answer's payload; may be empty.
     pub payload: Bytes,

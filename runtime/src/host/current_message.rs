@@ -77,11 +77,11 @@ impl Host for HostState {
             sent_at_unix_ms: u64::try_from(sent_at).unwrap_or(u64::MAX),
             attempt: delivery.attempt(),
             hop_count: context.hop_count,
-            traceparent: context.trace.as_ref().map(|trace| trace.traceparent.clone()),
-            tracestate: context.trace.as_ref().and_then(|trace| trace.tracestate.clone()),
+            traceparent: context.trace.as_ref().map(|trace| trace.traceparent().to_owned()),
+            tracestate: context.trace.as_ref().and_then(|trace| trace.tracestate().map(str::to_owned)),
             identity: context.identity.as_ref().map(|identity| Identity {
-                tenant: identity.tenant.clone(),
-                principal: identity.principal.clone(),
+                tenant: identity.tenant().to_owned(),
+                principal: identity.principal().to_owned(),
             }),
         })
     }

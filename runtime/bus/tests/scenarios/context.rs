@@ -20,12 +20,11 @@ fn forwarding(listener: &str, to: &'static str, bus: &Bus, notes: &Notes) -> Nat
 }
 
 fn identity() -> Identity {
-    Identity { tenant: "7".to_owned(), principal: "5".to_owned() }
+    Identity::new("7", "5").unwrap()
 }
 
 fn trace() -> Trace {
-    let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned();
-    Trace { traceparent, tracestate: Some("a=1".to_owned()) }
+    Trace::new("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", Some("a=1")).unwrap()
 }
 
 #[tokio::test(start_paused = true)]
@@ -94,7 +93,7 @@ async fn ctx_5_a_message_without_identity_causes_messages_without_one() {
         listener_fn("b", move |delivery| {
             seen.add(format!(
                 "{:?}",
-                delivery.message().context().identity.as_ref().map(|known| &known.tenant)
+                delivery.message().context().identity.as_ref().map(|known| known.tenant().to_owned())
             ));
             async { Outcome::done() }
         }),
@@ -126,6 +125,88 @@ async fn a_reply_carries_the_identity_the_trace_and_one_hop_more() {
     bus.send_as(&origin, "t/s", message).await.unwrap();
     settled(&bus).await;
     assert_eq!((notes.all(), figures(&bus, "t/back").failed_total()), (vec!["back:m".to_owned()], 0));
+}
+
+#[test]
+fn ctx_4_a_trace_that_w3c_does_not_allow_is_an_error_and_not_carried_on() {
+    // What a listener passes to another system must not be refused there.
+    let (trace_id, parent) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
+    let good = format!("00-{trace_id}-{parent}-01");
+    for traceparent in [&good, &format!("01-{trace_id}-{parent}-00"), &format!("cc-{trace_id}-{parent}-00-x")]
+    {
+        let trace = Trace::new(traceparent, None).unwrap();
+        assert_eq!((trace.traceparent(), trace.trace_id()), (traceparent.as_str(), trace_id));
+    }
+    let bad = [
+        String::new(),
+        "not a trace".to_owned(),
+        format!("00-{trace_id}-{parent}"),
+        format!("ff-{trace_id}-{parent}-01"),
+        format!("00-{trace_id}-{parent}-01-more"),
+        format!("00-{}-{parent}-01", trace_id.to_uppercase()),
+        format!("00-{}-{parent}-01", "0".repeat(32)),
+        format!("00-{trace_id}-{}-01", "0".repeat(16)),
+        format!("00-{trace_id}-{parent}-0g"),
+        format!("01-{trace_id}-{parent}-01-a\nb"),
+        format!("01-{trace_id}-{parent}-01-{}", "x".repeat(128)),
+        format!("{good} "),
+        good.replace('4', "é"),
+    ];
+    for traceparent in bad {
+        let error = Trace::new(&traceparent, None).unwrap_err();
+        assert_eq!(error.part, "traceparent", "{error}");
+    }
+    let state = |state: &str| Trace::new(&good, Some(state));
+    for allowed in ["a=1", "a=1,,b@c= 2x", " a=1 ,\tb=2", &format!("a={}", "x".repeat(510))] {
+        assert_eq!(state(allowed).unwrap().tracestate(), Some(allowed));
+    }
+    assert_eq!(state("").unwrap().tracestate(), None);
+    let many = (0..33).map(|n| format!("k{n}=1")).collect::<Vec<_>>().join(",");
+    for refused in ["a", "A=1", "=1", "a=", "a=1=2", "a=\u{e9}", "a=1\nb=2", &many, &"x=1,".repeat(129)] {
+        assert_eq!(state(refused).unwrap_err().part, "tracestate", "{refused:?}");
+    }
+}
+
+#[test]
+fn ctx_1_an_identity_is_two_short_names() {
+    // It travels with every message that a message causes, and stands in logs.
+    let longest = "x".repeat(255);
+    assert_eq!(Identity::new(&longest, "5").unwrap().tenant(), longest);
+    for (tenant, principal, part) in [
+        ("", "5", "tenant"),
+        ("7", "", "principal"),
+        ("7\n", "5", "tenant"),
+        ("7", &"x".repeat(256), "principal"),
+    ] {
+        let error = Identity::new(tenant, principal).unwrap_err();
+        assert_eq!(error.part, part, "{error}");
+        assert!(error.to_string().len() < 256, "{error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn ctx_1_4_a_retried_message_keeps_all_that_is_said_about_it() {
+    // A second attempt is the same message: the trace must not break where something failed.
+    let (bus, notes) = (bus(), Notes::default());
+    bus.create(with(parallel("t/p"), |config| config.retry = retries(3, ms(10)))).unwrap();
+    let contexts = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let seen = std::sync::Arc::clone(&contexts);
+    let failing = ending("l", &notes, move |delivery| {
+        seen.lock().unwrap().push((delivery.attempt(), delivery.message().context().clone()));
+        Outcome::retry("later")
+    });
+    bus.register("t/p", failing).unwrap();
+    let origin = Origin::named("shop").with_identity(identity()).with_trace(trace());
+    bus.send_as(&origin, "t/p", text("m")).await.unwrap();
+    settled(&bus).await;
+    let contexts = contexts.lock().unwrap();
+    assert_eq!(contexts.iter().map(|(attempt, _)| *attempt).collect::<Vec<_>>(), [1, 2, 3]);
+    let (_, first) = &contexts[0];
+    assert_eq!((&*first.sender, first.hop_count), ("shop", 0));
+    assert_eq!(first.identity.as_deref(), Some(&identity()));
+    assert_eq!(first.trace.as_deref(), Some(&trace()));
+    assert!(contexts.iter().all(|(_, context)| context == first));
+    assert_eq!(bus.dead_letters("t/p")[0].message.context(), first);
 }
 
 #[tokio::test(start_paused = true)]

@@ -13,6 +13,7 @@
 
 mod support;
 
+mod builder;
 mod context;
 mod dead_letters;
 mod errors;
