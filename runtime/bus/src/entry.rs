@@ -127,6 +127,11 @@ impl Entry {
         Self { message: Arc::clone(message), targets, listeners, values, response: None, expires_at: None }
     }
 
+    /// What a dead letter of it is made of.
+    pub(crate) fn content(&self) -> Content<'_> {
+        Content { message: &self.message, values: &self.values }
+    }
+
     /// The same, which expires when the sender or the destination says so.
     pub(crate) fn expiring(mut self, expires_in: Option<Duration>) -> Self {
         let asked = self.message.options().and_then(|options| options.expires_after);
@@ -135,10 +140,31 @@ impl Entry {
     }
 }
 
+/// A message and the values that its next attempt would begin with: what is left of it when no attempt comes any more.
+#[derive(Clone, Copy)]
+pub(crate) struct Content<'a> {
+    pub(crate) message: &'a Arc<Message>,
+    pub(crate) values: &'a Values,
+}
+
+impl<'a> Content<'a> {
+    /// As it was sent.
+    pub(crate) fn sent(message: &'a Arc<Message>) -> Self {
+        Self { message, values: message.values() }
+    }
+}
+
 /// What was owed to a listener that was removed.
 pub(crate) struct Removed {
     pub(crate) message: Arc<Message>,
+    pub(crate) values: Values,
     pub(crate) target: Target,
     /// How many listeners the message had when they were fixed.
     pub(crate) listeners: usize,
+}
+
+impl Removed {
+    pub(crate) fn content(&self) -> Content<'_> {
+        Content { message: &self.message, values: &self.values }
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Destination, Life, State};
 use crate::config::DestinationConfig;
 use crate::dead_letter::DeadLetterReason;
-use crate::entry::{Entry, Target, Targets};
+use crate::entry::{Content, Entry, Target, Targets};
 use crate::error::{QueueUnit, RequestError, SendError};
 use crate::limits::SENDS_BETWEEN_YIELDS;
 use crate::message::{Message, MessageId};
@@ -290,7 +290,7 @@ impl Destination {
         config: &DestinationConfig,
     ) {
         self.take_on(message, 1);
-        self.bury(message, None, reason, config);
+        self.bury(Content::sent(message), None, reason, config);
     }
 }
 

@@ -11,7 +11,7 @@ use crate::breaker::Changed;
 use crate::call::{Stopped, guarded};
 use crate::dead_letter::DeadLetterReason;
 use crate::delivery::Delivery;
-use crate::entry::{Entry, Target};
+use crate::entry::{Content, Entry, Target};
 use crate::listener::{Ended, ListenerInstance};
 use crate::outcome::{Cause, FailureKind, Outcome};
 use crate::policy::OnFailure;
@@ -98,7 +98,8 @@ impl Destination {
             if target.trial {
                 target.slot.breaker.trial_without_call();
             }
-            self.bury_all(&flight.message, std::slice::from_ref(&target), DeadLetterReason::Expired, &config);
+            let targets = std::slice::from_ref(&target);
+            self.bury_all(flight.content(), targets, DeadLetterReason::Expired, &config);
             self.counters.running.sub(1);
             flight.settled();
         }
@@ -114,7 +115,9 @@ impl Destination {
 
     /// Keeps an entry for its retries; what cannot wait any more is settled.
     pub(super) fn put_back(&self, flight: Flight<'_>, later: Vec<Target>, room: Room) {
-        let (message, listeners) = (Arc::clone(&flight.message), flight.listeners);
+        let (message, values, listeners) =
+            (Arc::clone(&flight.message), flight.values.clone(), flight.listeners);
+        let content = Content { message: &message, values: &values };
         let mut state = self.state();
         let config = Arc::clone(&state.config);
         // A listener may have been removed, or the destination closed, while the calls ran.
@@ -135,10 +138,10 @@ impl Destination {
         }
         drop(state);
         for target in &removed {
-            self.settle_removed(&message, target, listeners, &config);
+            self.settle_removed(content, target, listeners, &config);
         }
         let reason = if full { DeadLetterReason::QueueFull } else { DeadLetterReason::Closed };
-        self.bury_all(&message, &kept, reason, &config);
+        self.bury_all(content, &kept, reason, &config);
         self.counters.running.sub((removed.len() + kept.len()) as u64);
     }
 
@@ -166,7 +169,7 @@ impl Destination {
         }
         let Some(_running) = slot.begin() else {
             let config = self.config();
-            self.settle_removed(&flight.message, target, flight.listeners, &config);
+            self.settle_removed(flight.content(), target, flight.listeners, &config);
             self.counters.running.sub(1);
             return (Settled::Ended, None);
         };

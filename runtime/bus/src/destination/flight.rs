@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::Destination;
-use crate::entry::{Entry, Target, Targets};
+use crate::entry::{Content, Entry, Target, Targets};
 use crate::error::RequestError;
 use crate::message::Message;
 use crate::outcome::{Cause, Outcome, Reply};
@@ -83,6 +83,11 @@ impl<'a> Flight<'a> {
         }
     }
 
+    /// What a dead letter of it is made of at this turn.
+    pub(crate) fn content(&self) -> Content<'_> {
+        Content { message: &self.message, values: &self.values }
+    }
+
     /// Whether its turn came too late.
     pub(crate) fn is_expired(&self) -> bool {
         self.expires_at.is_some_and(|at| at <= Instant::now())
@@ -153,7 +158,7 @@ impl Drop for Flight<'_> {
     fn drop(&mut self) {
         while let Some(target) = self.current.take().or_else(|| self.rest.next()) {
             let outcome = Outcome::faulted(Cause::Interrupted, "the task that made the call went away");
-            self.destination.settle_abandoned(&self.message, &target, &outcome);
+            self.destination.settle_abandoned(self.content(), &target, &outcome);
         }
         if let Some(lane) = self.lane.take() {
             self.destination.leave_lane(&lane);

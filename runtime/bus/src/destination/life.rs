@@ -92,7 +92,7 @@ impl Destination {
     fn bury_entries(&self, entries: Vec<crate::entry::Entry>) {
         let config = self.config();
         for entry in entries {
-            self.bury_entry(&entry.message, &entry.targets, &config);
+            self.bury_entry(&entry, &config);
         }
     }
 

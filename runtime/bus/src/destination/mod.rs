@@ -226,7 +226,7 @@ impl Destination {
             (slot, owed, Arc::clone(&state.config))
         };
         for entry in &owed {
-            self.settle_removed(&entry.message, &entry.target, entry.listeners, &config);
+            self.settle_removed(entry.content(), &entry.target, entry.listeners, &config);
         }
         self.tell_room(self.state());
         // Workers that sleep keep instances of it; awake, they let go of them.

@@ -10,7 +10,7 @@ use crate::call::guarded;
 use crate::config::DestinationConfig;
 use crate::dead_letter::{DeadLetter, DeadLetterId, DeadLetterReason};
 use crate::delivery::Delivery;
-use crate::entry::{Target, Targets};
+use crate::entry::{Content, Entry, Target, Targets};
 use crate::error::RequestError;
 use crate::listener::Usage;
 use crate::message::Message;
@@ -21,7 +21,6 @@ use crate::request::{failure_of, never_received};
 use crate::settlement::{self, Settlement};
 use crate::statistics::DropReason;
 use crate::sync::{Instant, after};
-use crate::value::Values;
 
 /// Who makes a call, which decides about attempts and where an answer goes.
 #[derive(Debug, Clone, Copy)]
@@ -130,7 +129,7 @@ impl Destination {
                     Some(kind) => DeadLetterReason::of(kind),
                     None => DeadLetterReason::Closed,
                 };
-                self.bury_with(&flight.message, &flight.values, Some(last), reason, &config);
+                self.bury(flight.content(), Some(last), reason, &config);
                 self.counters.running.sub(1);
                 Settled::Ended
             }
@@ -154,7 +153,7 @@ impl Destination {
             _ => {
                 let targets = std::slice::from_ref(target);
                 let reason = DeadLetterReason::ListenerUnavailable;
-                self.bury_all(&flight.message, targets, reason, &self.config());
+                self.bury_all(flight.content(), targets, reason, &self.config());
                 self.counters.running.sub(1);
                 Settled::Ended
             }
@@ -199,11 +198,11 @@ impl Destination {
             }
         };
         self.counters.door.owed.add(1);
-        self.keep_letter(&unsent, unsent.values(), None, reason, text, &self.config());
+        self.keep_letter(Content::sent(&unsent), None, reason, text, &self.config());
     }
 
     /// Settles a delivery whose task went away in the middle of it.
-    pub(crate) fn settle_abandoned(&self, message: &Arc<Message>, target: &Target, outcome: &Outcome) {
+    pub(crate) fn settle_abandoned(&self, content: Content<'_>, target: &Target, outcome: &Outcome) {
         if let Some(kind) = outcome.failure() {
             self.counters.fail(kind);
         }
@@ -212,42 +211,43 @@ impl Destination {
         }
         let last =
             LastAttempt { slot: &target.slot, attempts: target.attempt, outcome, usage: Usage::default() };
-        self.bury(message, Some(last), DeadLetterReason::Closed, &self.config());
+        self.bury(content, Some(last), DeadLetterReason::Closed, &self.config());
         self.counters.running.sub(1);
     }
 
     /// Settles what was owed to a listener that is not there any more.
     pub(crate) fn settle_removed(
         &self,
-        message: &Arc<Message>,
+        content: Content<'_>,
         target: &Target,
         listeners: usize,
         config: &DestinationConfig,
     ) {
         if listeners > 1 {
             self.counters.listener_removed.add(1);
-            self.end_pairs(message, 1, || Some(never_received("its listener was removed")));
+            self.end_pairs(content.message, 1, || Some(never_received("its listener was removed")));
             return;
         }
         let outcome = Outcome::refused("its only listener was removed");
         let attempts = target.attempt.saturating_sub(1);
         let last = LastAttempt { slot: &target.slot, attempts, outcome: &outcome, usage: Usage::default() };
-        self.bury(message, Some(last), DeadLetterReason::ListenerRemoved, config);
+        self.bury(content, Some(last), DeadLetterReason::ListenerRemoved, config);
     }
 
     /// Makes dead letters `closed` of an entry that nobody will run any more.
-    pub(crate) fn bury_entry(&self, message: &Arc<Message>, targets: &Targets, config: &DestinationConfig) {
-        match targets {
+    pub(crate) fn bury_entry(&self, entry: &Entry, config: &DestinationConfig) {
+        let content = entry.content();
+        match &entry.targets {
             // Named by `Queue::fix` before an entry is taken to be buried.
             Targets::Current { .. } => {}
-            Targets::Held => self.bury(message, None, DeadLetterReason::Closed, config),
+            Targets::Held => self.bury(content, None, DeadLetterReason::Closed, config),
             Targets::One(target) => {
-                self.bury_all(message, std::slice::from_ref(target), DeadLetterReason::Closed, config)
+                self.bury_all(content, std::slice::from_ref(target), DeadLetterReason::Closed, config)
             }
-            Targets::Some(targets) => self.bury_all(message, targets, DeadLetterReason::Closed, config),
+            Targets::Some(targets) => self.bury_all(content, targets, DeadLetterReason::Closed, config),
             Targets::All(set) => {
                 let targets: Vec<Target> = set.iter().map(Target::first).collect();
-                self.bury_all(message, &targets, DeadLetterReason::Closed, config);
+                self.bury_all(content, &targets, DeadLetterReason::Closed, config);
             }
         }
     }
@@ -255,7 +255,7 @@ impl Destination {
     /// The same for these listeners of a message.
     pub(super) fn bury_all(
         &self,
-        message: &Arc<Message>,
+        content: Content<'_>,
         targets: &[Target],
         reason: DeadLetterReason,
         config: &DestinationConfig,
@@ -270,26 +270,14 @@ impl Destination {
             let attempts = target.attempt.saturating_sub(1);
             let last =
                 LastAttempt { slot: &target.slot, attempts, outcome: &outcome, usage: Usage::default() };
-            self.bury(message, Some(last), reason.clone(), config);
+            self.bury(content, Some(last), reason.clone(), config);
         }
     }
 
     /// Keeps a message, for one listener or for none, as a dead letter, and ends the pair.
     pub(super) fn bury(
         &self,
-        message: &Arc<Message>,
-        last: Option<LastAttempt<'_>>,
-        reason: DeadLetterReason,
-        config: &DestinationConfig,
-    ) {
-        self.bury_with(message, message.values(), last, reason, config);
-    }
-
-    /// The same with the values that its last attempt began with.
-    fn bury_with(
-        &self,
-        message: &Arc<Message>,
-        values: &Values,
+        content: Content<'_>,
         last: Option<LastAttempt<'_>>,
         reason: DeadLetterReason,
         config: &DestinationConfig,
@@ -300,14 +288,13 @@ impl Destination {
             (reason, _) => Some(never_received(&format!("the message became a dead letter: {reason}"))),
         };
         let text = last.as_ref().map_or(ErrorText::default(), |last| error_text(last.outcome));
-        self.keep_letter(message, values, last, reason, text, config);
-        self.end_pairs(message, 1, || failure.clone());
+        self.keep_letter(content, last, reason, text, config);
+        self.end_pairs(content.message, 1, || failure.clone());
     }
 
     fn keep_letter(
         &self,
-        message: &Arc<Message>,
-        values: &Values,
+        Content { message, values }: Content<'_>,
         last: Option<LastAttempt<'_>>,
         reason: DeadLetterReason,
         last_error: ErrorText,

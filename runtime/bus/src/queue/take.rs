@@ -126,6 +126,7 @@ impl Queue {
         self.leave(&entry);
         let removed = entry.targets.remove(slot).map(|target| Removed {
             message: Arc::clone(&entry.message),
+            values: entry.values.clone(),
             target,
             listeners: entry.listeners,
         });

@@ -150,6 +150,60 @@ async fn a_redriven_letter_begins_with_the_values_that_its_last_attempt_began_wi
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_letter_of_a_delivery_that_never_began_again_keeps_the_values_too() {
+    // Closed, removed, or its task gone, while it waited: what the listener before it did is done, and is not lost.
+    for end in ["close", "unregister", "abandon"] {
+        let (bus, notes) = (bus(), Notes::default());
+        let config = if end == "abandon" { synchronous("t/x") } else { serial("t/x") };
+        bus.create(with(config, |config| config.retry = retries(3, secs(60)))).unwrap();
+        let setting = listener_fn("a", |delivery| async move {
+            let mut values = delivery.values().clone();
+            values.put("x", 1).unwrap();
+            Outcome::Done(Answer { values: Some(values), ..Answer::default() })
+        });
+        bus.register("t/x", setting).unwrap();
+        let failing = ending("b", &notes, |_| Outcome::retry("later"));
+        let sending = {
+            let bus = bus.clone();
+            async move { bus.send("t/x", text("m")).await }
+        };
+        match end {
+            "abandon" => {
+                bus.register("t/x", blocking("b", &notes, &Gate::closed())).unwrap();
+                tokio::time::timeout(ms(100), sending).await.unwrap_err();
+            }
+            _ => {
+                bus.register("t/x", failing).unwrap();
+                sending.await.unwrap();
+                eventually(|| figures(&bus, "t/x").retried == 1).await;
+            }
+        }
+        match end {
+            "close" => drop(bus.close("t/x", secs(1)).await.unwrap()),
+            // The message had two; the redriven one has one alone, and is a dead letter again.
+            "unregister" => {
+                bus.close("t/x", secs(1)).await.unwrap();
+                bus.reopen("t/x").unwrap();
+                bus.pause("t/x").unwrap();
+                assert_eq!(bus.redrive(None, &all(), fast()).await.unwrap().redriven, 1);
+                bus.unregister("t/x", "b").await;
+                assert_eq!(reasons(&bus, "t/x"), ["listener-removed"]);
+                bus.resume("t/x").unwrap();
+            }
+            _ => {}
+        }
+        let letter = bus.dead_letters("t/x").pop().unwrap();
+        assert_eq!(
+            (letter.listener.as_deref(), letter.values.integer("x")),
+            (Some("b"), Ok(Some(1))),
+            "{end}"
+        );
+        assert_eq!(letter.message.values().integer("x"), Ok(None));
+        settled(&bus).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn twenty_five_letters_at_ten_per_second_take_2_4_s_and_a_dry_run_none() {
     // A listener that has just recovered is not flooded; and who only looks changes nothing.
     let bus = bus();
