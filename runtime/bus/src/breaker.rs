@@ -1,5 +1,5 @@
 //! The circuit breaker of one listener: after too many faults it is not called for a while, then one trial call decides.
-//! It looks at outcomes only; what waits meanwhile stands aside in the queue.
+//! It looks at outcomes, and at what its owner says; what waits meanwhile stands aside in the queue.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -67,7 +67,7 @@ impl CircuitBreaker {
 /// The state of the breaker of one listener at one destination.
 #[derive(Debug, Default)]
 pub(crate) struct Breaker {
-    /// One of the three below; read before every call.
+    /// One of the four below; read before every call.
     phase: AtomicUsize,
     state: Mutex<BreakerState>,
 }
@@ -78,6 +78,8 @@ const CLOSED: usize = 0;
 const OPEN: usize = 1;
 /// One call runs, and decides.
 const TRIAL: usize = 2;
+/// No call until somebody says so; no trial either.
+const SUSPENDED: usize = 3;
 
 #[derive(Debug, Default)]
 struct BreakerState {
@@ -119,7 +121,7 @@ impl Breaker {
         }
         let state = self.state.lock();
         let due = state.trial_due.is_none_or(|due| due <= now);
-        due && self.phase.compare_exchange(OPEN, TRIAL, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        due && self.change(OPEN, TRIAL)
     }
 
     /// Learns how a call ended. `calls` counts the listener's calls so far; it is asked for at a fault only.
@@ -140,7 +142,7 @@ impl Breaker {
         if trial {
             // A call that was stopped from outside says nothing; the next trial comes after another cooldown.
             let answered = matches!(failure, None | Some(FailureKind::Refused | FailureKind::Retry));
-            return if answered { self.close() } else { self.open(policy.cooldown) };
+            return if answered { self.close() } else { self.open(TRIAL, policy.cooldown) };
         }
         self.fault(&policy, calls())
     }
@@ -168,32 +170,48 @@ impl Breaker {
             return Changed::Nothing;
         }
         drop(state);
-        self.open(policy.cooldown)
+        self.open(CLOSED, policy.cooldown)
     }
 
-    fn open(&self, cooldown: Duration) -> Changed {
+    /// Opens it, unless somebody else has changed the phase meanwhile.
+    fn open(&self, from: usize, cooldown: Duration) -> Changed {
         let mut state = self.state.lock();
         state.faults.clear();
         state.trial_due = Some(after(Instant::now(), cooldown));
-        self.phase.store(OPEN, Ordering::Relaxed);
-        Changed::Opened(cooldown)
+        if self.change(from, OPEN) { Changed::Opened(cooldown) } else { Changed::Nothing }
     }
 
     fn close(&self) -> Changed {
-        self.phase.store(CLOSED, Ordering::Relaxed);
-        Changed::Closed
+        if self.change(TRIAL, CLOSED) { Changed::Closed } else { Changed::Nothing }
+    }
+
+    fn change(&self, from: usize, to: usize) -> bool {
+        self.phase.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    /// Has the listener stand aside until it is released, whatever its calls say.
+    pub(crate) fn suspend(&self) {
+        self.phase.store(SUSPENDED, Ordering::Relaxed);
+    }
+
+    /// Ends that; true when it was so.
+    pub(crate) fn release(&self) -> bool {
+        self.state.lock().faults.clear();
+        self.change(SUSPENDED, CLOSED)
     }
 
     /// A trial came to no call: the next delivery may be one at once.
     pub(crate) fn trial_without_call(&self) {
         let mut state = self.state.lock();
         state.trial_due = None;
-        let _ = self.phase.compare_exchange(TRIAL, OPEN, Ordering::Relaxed, Ordering::Relaxed);
+        self.change(TRIAL, OPEN);
     }
 
-    /// Forgets everything.
+    /// Forgets what calls said; a suspension stays.
     pub(crate) fn reset(&self) {
         self.state.lock().faults.clear();
-        self.phase.store(CLOSED, Ordering::Relaxed);
+        if !self.change(OPEN, CLOSED) {
+            self.change(TRIAL, CLOSED);
+        }
     }
 }

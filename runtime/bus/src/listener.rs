@@ -36,6 +36,12 @@ pub trait MessageListener: Send + Sync + 'static {
         None
     }
 
+    /// Whether it stands aside for now, as after [`Bus::suspend_listener`](crate::Bus::suspend_listener). Asked for when it
+    /// registers.
+    fn is_suspended(&self) -> bool {
+        false
+    }
+
     /// Whether it may be called yet. A guest may not before its `activate` returned.
     fn is_ready(&self) -> bool {
         true
@@ -56,6 +62,12 @@ pub trait MessageListener: Send + Sync + 'static {
 
 /// One instance. It belongs to one worker and receives one message at a time.
 pub trait ListenerInstance: Send + 'static {
+    /// Whether it may receive another message. One that may not is dropped instead of being called: its code was replaced,
+    /// or what it held was taken away for another one.
+    fn is_usable(&self) -> bool {
+        true
+    }
+
     /// Receives the message of `delivery`, ends by its deadline, and says how it ended.
     ///
     /// The instance is taken by value and comes back in [`Ended`] only if it may be used again: a spent one is not there

@@ -84,7 +84,22 @@ impl Slot {
 
     /// An idle instance for a call in the sender's own task.
     pub(crate) fn borrow_instance(&self) -> Option<Box<dyn ListenerInstance>> {
-        self.borrowed.lock().pop()
+        loop {
+            let instance = self.borrowed.lock().pop()?;
+            if instance.is_usable() {
+                return Some(instance);
+            }
+        }
+    }
+
+    /// Lets go of idle instances that may not be used again.
+    pub(crate) fn forget_unusable(&self) {
+        let mut borrowed = self.borrowed.lock();
+        let (usable, gone): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut *borrowed).into_iter().partition(|instance| instance.is_usable());
+        *borrowed = usable;
+        drop(borrowed);
+        drop(gone);
     }
 
     /// Keeps an instance for the next such call, up to a bound.

@@ -56,6 +56,52 @@ impl Bus {
         self.destination(destination).map(|found| found.purge())
     }
 
+    /// Has a listener stand aside at every destination where it listens, until [`Bus::release_listener`]: on queued types
+    /// its deliveries wait, in order and within the bounds, and the others go on; on synchronous ones and in direct mode it is
+    /// `listener-unavailable`. What runs goes on. Answers at how many destinations it listens.
+    ///
+    /// A listener that registers afterwards stands aside if [`MessageListener::is_suspended`](crate::MessageListener) says so.
+    ///
+    /// # Examples
+    /// ```
+    /// use sandbus_bus::{Bus, BusConfig, DestinationConfig, Outcome, Outgoing, listener_fn};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let bus = Bus::new(BusConfig::default());
+    /// bus.create(DestinationConfig::serial("orders")?)?;
+    /// bus.register("orders", listener_fn("l", |_| async { Outcome::done() }))?;
+    /// assert_eq!(bus.suspend_listener("l"), 1);
+    /// bus.send("orders", Outgoing::text("waits")).await?;
+    /// bus.idle().await;
+    /// assert_eq!(bus.statistics("orders").map(|now| (now.aside, now.completed)), Some((1, 0)));
+    /// bus.release_listener("l");
+    /// bus.idle().await;
+    /// assert_eq!(bus.statistics("orders").map(|now| (now.aside, now.completed)), Some((0, 1)));
+    /// # Ok(()) }
+    /// ```
+    pub fn suspend_listener(&self, listener: &str) -> usize {
+        self.set_aside(listener, true)
+    }
+
+    /// Has a listener that was suspended be called again; what waits for it comes first, in order. Answers at how many
+    /// destinations it listens.
+    pub fn release_listener(&self, listener: &str) -> usize {
+        self.set_aside(listener, false)
+    }
+
+    fn set_aside(&self, listener: &str, suspended: bool) -> usize {
+        let all = self.shared.destinations();
+        all.values().filter(|destination| destination.suspend(listener, suspended)).count()
+    }
+
+    /// Has the bus let go of instances of a listener that are not usable any more, wherever workers keep them.
+    ///
+    /// Without this a worker that sleeps keeps such an instance until its next message.
+    pub fn forget_instances(&self, listener: &str) {
+        for destination in self.shared.destinations().values() {
+            destination.forget_instances(listener);
+        }
+    }
+
     /// Switches a queued destination to running inline, for a test, or back.
     ///
     /// While it is on, `send` returns after every listener settled, in the sender's task: retries come at once, delays and

@@ -55,6 +55,7 @@ impl Instances {
             .iter_mut()
             .find(|(known, _)| Arc::ptr_eq(known, slot))
             .and_then(|(_, instance)| instance.take())
+            .filter(|instance| instance.is_usable())
     }
 
     /// Keeps an instance for the next message, if it can be used again.
@@ -68,8 +69,10 @@ impl Instances {
         }
     }
 
+    /// Lets go of instances whose listener was removed, and of those that may not be used again.
     fn forget_removed(&mut self) {
-        self.0.retain(|(slot, _)| !slot.is_removed());
+        let usable = |instance: &Idle| instance.as_ref().is_none_or(|instance| instance.is_usable());
+        self.0.retain(|(slot, instance)| !slot.is_removed() && usable(instance));
     }
 }
 

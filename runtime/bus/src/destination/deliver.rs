@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::flight::Flight;
 use super::settle::{Manner, Settled};
-use super::{Destination, Life};
+use super::{Destination, Life, State};
 use crate::breaker::Changed;
 use crate::call::{Stopped, guarded};
 use crate::dead_letter::DeadLetterReason;
@@ -17,7 +17,7 @@ use crate::outcome::{Cause, FailureKind, Outcome};
 use crate::policy::OnFailure;
 use crate::queue::Lane;
 use crate::registration::{ListenerSet, Slot};
-use crate::sync::{Instant, after};
+use crate::sync::{Instant, MutexGuard, after};
 use crate::types::DestinationType;
 use crate::worker::Instances;
 
@@ -211,14 +211,18 @@ impl Destination {
             }
             Changed::Closed => {
                 tracing::info!(destination = %self.name, listener = %slot.name, "circuit breaker closed");
-                let mut state = self.state();
-                // What was claimed meanwhile was accepted later than what stands aside.
-                state.gather();
-                state.queue.return_aside(slot);
-                let ready = state.queue.ready_len();
-                self.rouse(state, ready);
+                self.return_aside(self.state(), slot);
             }
         }
+    }
+
+    /// Lets what stands aside for a listener be delivered.
+    pub(super) fn return_aside(self: &Arc<Self>, mut state: MutexGuard<'_, State>, slot: &Arc<Slot>) {
+        // What was claimed meanwhile was accepted later than what stands aside.
+        state.gather();
+        state.queue.return_aside(slot);
+        let ready = state.queue.ready_len();
+        self.rouse(state, ready);
     }
 
     async fn call(

@@ -180,7 +180,11 @@ impl Destination {
             return Err(DestinationError::TooManyListeners(self.name.clone(), LISTENERS_MAX));
         }
         state.gather_fixed();
+        let suspended = listener.is_suspended();
         let slot = Slot::new(listener);
+        if suspended {
+            slot.breaker.suspend();
+        }
         Arc::make_mut(&mut state.listeners).push(Arc::clone(&slot));
         let delayed = self.name_held(&mut state, &slot);
         let ready = state.queue.ready_len();

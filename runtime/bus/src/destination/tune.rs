@@ -58,6 +58,29 @@ impl Destination {
         letters
     }
 
+    /// Has a listener stand aside, or not any more. Answers whether it listens here.
+    pub(crate) fn suspend(self: &Arc<Self>, listener: &str, suspended: bool) -> bool {
+        let state = self.state();
+        let Some(slot) = state.listeners.iter().find(|slot| &*slot.name == listener).cloned() else {
+            return false;
+        };
+        if suspended {
+            slot.breaker.suspend();
+        } else if slot.breaker.release() {
+            self.return_aside(state, &slot);
+        }
+        true
+    }
+
+    /// Lets go of a listener's instances that may not be used again; workers that sleep wake up for it.
+    pub(crate) fn forget_instances(&self, listener: &str) {
+        let slot = self.listeners().iter().find(|slot| &*slot.name == listener).cloned();
+        if let Some(slot) = slot {
+            slot.forget_unusable();
+            self.wake_all_workers();
+        }
+    }
+
     /// Has senders run the listeners in their own task from now on, or not any more. What waits stays with the workers.
     pub(crate) fn set_inline(&self, inline: bool) {
         self.state().inline = inline;

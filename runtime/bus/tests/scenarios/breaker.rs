@@ -1,7 +1,7 @@
 //! Circuit breakers: a listener that faults too often stands aside, and nothing of it is lost.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::support::*;
 
@@ -220,4 +220,126 @@ fn a_breaker_says_which_of_its_values_is_illegal_and_what_it_may_be() {
         assert_eq!(breaker.check().unwrap_err(), told);
     }
     assert_eq!(CircuitBreaker::default().check(), Ok(()));
+}
+
+/// A listener whose instances say whether they may be used again, and count how many were made.
+struct Replaceable {
+    generation: Arc<AtomicU64>,
+    suspended: bool,
+    notes: Notes,
+}
+
+struct OfGeneration {
+    own: u64,
+    generation: Arc<AtomicU64>,
+    notes: Notes,
+}
+
+impl MessageListener for Replaceable {
+    fn name(&self) -> &str {
+        "l"
+    }
+
+    fn is_suspended(&self) -> bool {
+        self.suspended
+    }
+
+    fn instantiate(&self, _: Instant) -> BoxFuture<'_, Result<Box<dyn ListenerInstance>, Fault>> {
+        let own = self.generation.load(Ordering::SeqCst);
+        let instance =
+            OfGeneration { own, generation: Arc::clone(&self.generation), notes: self.notes.clone() };
+        self.notes.add(format!("made {own}"));
+        Box::pin(std::future::ready(Ok(Box::new(instance) as Box<dyn ListenerInstance>)))
+    }
+}
+
+impl ListenerInstance for OfGeneration {
+    fn is_usable(&self) -> bool {
+        self.own == self.generation.load(Ordering::SeqCst)
+    }
+
+    fn receive<'a>(self: Box<Self>, _: &'a Delivery) -> BoxFuture<'a, Ended> {
+        self.notes.add(format!("called {}", self.own));
+        Box::pin(std::future::ready(Ended {
+            outcome: Outcome::done(),
+            usage: Usage::default(),
+            instance: Some(self),
+        }))
+    }
+}
+
+impl Drop for OfGeneration {
+    fn drop(&mut self) {
+        self.notes.add(format!("dropped {}", self.own));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_may_not_be_used_again_is_dropped_and_never_called() {
+    for config in [serial("t/x"), synchronous("t/x")] {
+        let (bus, notes, generation) = (bus(), Notes::default(), Arc::new(AtomicU64::new(0)));
+        bus.create(config).unwrap();
+        let listener =
+            Replaceable { generation: Arc::clone(&generation), suspended: false, notes: notes.clone() };
+        bus.register("t/x", listener).unwrap();
+        for _ in 0..2 {
+            bus.send("t/x", text("m")).await.unwrap();
+        }
+        settled(&bus).await;
+        generation.store(1, Ordering::SeqCst);
+        bus.forget_instances("l");
+        eventually(|| notes.count("dropped 0") == 1).await;
+        bus.send("t/x", text("m")).await.unwrap();
+        settled(&bus).await;
+        generation.store(2, Ordering::SeqCst);
+        bus.send("t/x", text("m")).await.unwrap();
+        settled(&bus).await;
+        let wanted = [
+            "made 0",
+            "called 0",
+            "called 0",
+            "dropped 0",
+            "made 1",
+            "called 1",
+            "dropped 1",
+            "made 2",
+            "called 2",
+        ];
+        assert_eq!(notes.all(), wanted);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_suspended_listener_stands_aside_everywhere_until_it_is_released() {
+    let (bus, notes) = (bus(), Notes::default());
+    for config in each_type() {
+        let name = config.name.to_string();
+        bus.create(config).unwrap();
+        bus.register(&name, noting("l", &notes)).unwrap();
+        bus.register(&name, noting("other", &notes)).unwrap();
+    }
+    assert_eq!(bus.suspend_listener("l"), 3);
+    for name in ["t/parallel", "t/serial", "t/synchronous"] {
+        for n in 0..3 {
+            bus.send(name, text(n.to_string())).await.unwrap();
+        }
+    }
+    settled(&bus).await;
+    tokio::time::sleep(secs(3_600)).await;
+    assert_eq!((notes.len(), of(&notes, "l").len()), (9, 0), "no trial is made");
+    assert_eq!(reasons(&bus, "t/synchronous"), ["listener-unavailable"; 3]);
+    assert_eq!(bus.release_listener("l"), 3);
+    settled(&bus).await;
+    let mut received = of(&notes, "l");
+    received.sort();
+    assert_eq!(received, ["0", "0", "1", "1", "2", "2"]);
+    let suspended = Replaceable { generation: Arc::default(), suspended: true, notes: notes.clone() };
+    assert!(bus.unregister("t/serial", "l").await);
+    bus.register("t/serial", suspended).unwrap();
+    bus.send("t/serial", text("late")).await.unwrap();
+    settled(&bus).await;
+    assert_eq!((notes.count("called 0"), figures(&bus, "t/serial").aside), (0, 1));
+    bus.release_listener("l");
+    settled(&bus).await;
+    assert_eq!(notes.count("called 0"), 1);
 }
