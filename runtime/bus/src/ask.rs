@@ -9,11 +9,13 @@ use crate::bus::{Bus, Shared};
 use crate::call::until;
 use crate::destination::{Destination, Manner};
 use crate::error::{RequestError, SendError};
+use crate::hooks::{Passage, SendKind};
 use crate::limits::CALLER_RESERVE;
-use crate::message::Outgoing;
+use crate::message::{MessageId, Outgoing};
 use crate::name::{DEFAULT_RESPONSE, DestinationName};
 use crate::origin::Origin;
 use crate::outcome::Reply;
+use crate::request::Waiting;
 use crate::statistics::RejectReason;
 use crate::sync::{Instant, after};
 use crate::types::DestinationType;
@@ -103,22 +105,27 @@ impl Shared {
         mut body: Outgoing,
         timeout: Option<Duration>,
     ) -> Result<Reply, RequestError> {
+        let origin = match self.intercept(origin, destination, &mut body, SendKind::Request)? {
+            Passage::On(origin) => origin,
+            Passage::Consumed(_) => return Err(RequestError::NoReply),
+        };
         let destination = self.look_up(destination)?;
         if destination.listeners().is_empty() {
             destination.counters.reject(RejectReason::NoListener);
             return Err(SendError::NoListener(destination.name.clone()).into());
         }
-        if would_deadlock(origin, &destination) {
+        if would_deadlock(&origin, &destination) {
             return Err(RequestError::WouldDeadlock);
         }
-        let wait = Wait::new(origin, timeout, &destination);
-        let response_destination = self.response_destination(body.response_destination.take())?;
-        let waiting = self.requests.open(response_destination.clone())?;
-        body.response_destination = Some(response_destination);
-        body.response_id = Some(Arc::clone(&waiting.tracker.id));
-        let message = self.message(&destination, origin, body, Some(Arc::clone(&waiting.tracker)))?;
-        let limit = Some(wait.deadline);
-        self.deliver_to(&destination, &message, limit, limit).await?;
+        let wait = Wait::new(&origin, timeout, &destination);
+        let outbound = self.hooks.before_send(&destination.name, &mut body)?;
+        let waiting = match self.ask(&origin, &destination, body, wait.deadline).await {
+            Ok((waiting, id)) => {
+                outbound.accepted(id);
+                waiting
+            }
+            Err(error) => return Err(outbound.refused(error).into()),
+        };
         match waiting.try_answered() {
             // The listener ran in this task and was stopped for the sender's sake: to the sender that is a timeout.
             Some(Err(RequestError::ListenerFaulted(_))) if Instant::now() >= wait.deadline => {
@@ -129,6 +136,23 @@ impl Shared {
         }
         let answered = until(wait.deadline, pin!(waiting.answered())).await.ok();
         answered.or_else(|| waiting.leave()).unwrap_or_else(|| Err(wait.timed_out()))
+    }
+
+    /// Sends a request on its way, under an id of its own. The answer may be there already when this returns.
+    async fn ask(
+        self: &Arc<Self>,
+        origin: &Origin,
+        destination: &Arc<Destination>,
+        mut body: Outgoing,
+        deadline: Instant,
+    ) -> Result<(Waiting<'_>, MessageId), SendError> {
+        let response_destination = self.response_destination(body.response_destination.take())?;
+        let waiting = self.requests.open(response_destination.clone())?;
+        body.response_destination = Some(response_destination);
+        body.response_id = Some(Arc::clone(&waiting.tracker.id));
+        let message = self.message(destination, origin, body, Some(Arc::clone(&waiting.tracker)))?;
+        self.deliver_to(destination, &message, Some(deadline), Some(deadline)).await?;
+        Ok((waiting, message.id()))
     }
 
     /// An absent or unknown response destination becomes the built-in one.
@@ -143,18 +167,30 @@ impl Shared {
         self: &Arc<Self>,
         origin: &Origin,
         destination: &str,
-        body: Outgoing,
+        mut body: Outgoing,
         timeout: Option<Duration>,
     ) -> Result<Option<Reply>, RequestError> {
+        let origin = match self.intercept(origin, destination, &mut body, SendKind::RequestDirect)? {
+            Passage::On(origin) => origin,
+            Passage::Consumed(_) => return Err(RequestError::NoReply),
+        };
         let destination = self.look_up(destination)?;
-        let wait = Wait::new(origin, timeout, &destination);
-        let mut message = self.message(&destination, origin, body, None)?;
-        if let Some(message) = Arc::get_mut(&mut message) {
-            message.waits.clone_from(&origin.waits);
-        }
-        let listeners = destination.admit_direct(&message)?;
+        let wait = Wait::new(&origin, timeout, &destination);
+        let outbound = self.hooks.before_send(&destination.name, &mut body)?;
+        let admitted = self.message(&destination, &origin, body, None).and_then(|mut message| {
+            if let Some(message) = Arc::get_mut(&mut message) {
+                message.waits.clone_from(&origin.waits);
+            }
+            let listeners = destination.admit_direct(&message)?;
+            Ok((message, listeners))
+        });
+        let (message, listeners) = match admitted {
+            Ok(admitted) => admitted,
+            Err(error) => return Err(outbound.refused(error).into()),
+        };
         let manner = Manner::Direct(Some(wait.deadline));
         let end = Box::pin(destination.run_inline(&message, listeners, manner)).await;
+        outbound.accepted(message.id());
         match (end.response, end.failure) {
             (Some(response), _) => Ok(Some(*response)),
             (None, None) => Ok(None),

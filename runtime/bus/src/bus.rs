@@ -10,6 +10,7 @@ use crate::config::DestinationConfig;
 use crate::dead_letter::DeadLetter;
 use crate::destination::{Closed, Destination, Registered};
 use crate::error::DestinationError;
+use crate::hooks::Hooks;
 use crate::limits;
 use crate::listener::MessageListener;
 use crate::name::{DEFAULT_RESPONSE, DestinationName};
@@ -62,6 +63,7 @@ pub(crate) struct Shared {
     /// Serialises changes of the table, and keeps the listeners whose destination does not exist yet.
     changes: Mutex<Early>,
     pub(crate) requests: Requests,
+    pub(crate) hooks: Arc<Hooks>,
     pub(crate) config: BusConfig,
     /// The origin of what the host itself sends.
     pub(crate) host: Origin,
@@ -107,6 +109,7 @@ impl Bus {
             destinations: ArcSwap::default(),
             changes: Mutex::default(),
             requests: Requests::new(config.waiting_requests_max),
+            hooks: Arc::default(),
             config,
             host: Origin::host(),
             rest: Rest::default(),

@@ -29,7 +29,7 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// The message, as it was accepted.
+    /// The message, as it was accepted, or as an inbound processor gave it on.
     #[must_use]
     pub fn message(&self) -> &Arc<Message> {
         &self.message
@@ -108,6 +108,29 @@ impl Delivery {
         format!("deadline of {} ms passed", allowed.as_millis())
     }
 
+    /// The same with another payload, for an inbound processor. All else stays: id, context, the request that waits for an
+    /// answer. The message as it was accepted stays, too; it is what a retry begins with and a dead letter keeps.
+    #[must_use]
+    pub fn with_payload(mut self, payload: impl Into<Bytes>, content_type: Option<&str>) -> Self {
+        let payload = payload.into();
+        self.message = Arc::new(self.message.with_payload(payload, content_type.map(Arc::from)));
+        self
+    }
+
+    /// The same with other values, for an inbound processor.
+    #[must_use]
+    pub fn with_values(mut self, values: Values) -> Self {
+        self.values = values;
+        self
+    }
+
+    /// Whether both are the same attempt to have the same listener receive the same message.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.message.id() == other.message.id()
+            && Arc::ptr_eq(&self.listener, &other.listener)
+            && (self.attempt, self.started) == (other.attempt, other.started)
+    }
+
     /// Who sends what is sent while this delivery is handled: the listener, one hop further, on the same behalf.
     #[must_use]
     pub fn origin(&self) -> Origin {
@@ -120,6 +143,7 @@ impl Delivery {
             deadline: Some(self.deadline),
             waits: self.waits(),
             waits_of_message: self.message.waits.clone(),
+            message_id: None,
         }
     }
 

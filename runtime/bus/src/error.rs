@@ -88,6 +88,12 @@ pub enum SendError {
     /// One call has sent as much as one call may.
     #[error("{0}")]
     LimitReached(String),
+    /// An interceptor of the host failed, so that the message went no further.
+    #[error("an interceptor failed: {0}")]
+    Interceptor(ErrorText),
+    /// An outbound processor of the host would not have it sent.
+    #[error("an outbound processor failed: {0}")]
+    Processor(ErrorText),
     /// A message builder could not build it.
     #[error(transparent)]
     NotBuilt(#[from] BuildError),
@@ -149,6 +155,8 @@ impl SendError {
             SendError::Invalid(_) => "invalid",
             SendError::Busy { .. } => "busy",
             SendError::LimitReached(_) => "limit-reached",
+            SendError::Interceptor(_) => "interceptor",
+            SendError::Processor(_) => "outbound-processor",
             SendError::NotBuilt(error) => error.name(),
             SendError::Other(_) => "other",
         }

@@ -25,6 +25,7 @@ mod delivery;
 mod destination;
 mod entry;
 mod error;
+mod hooks;
 mod listener;
 mod message;
 mod name;
@@ -35,6 +36,7 @@ mod policy;
 mod queue;
 mod redrive;
 mod registration;
+mod reply;
 mod request;
 mod rest;
 mod send;
@@ -59,11 +61,16 @@ pub use dead_letter::{
 pub use delivery::Delivery;
 pub use destination::{Closed, Registered};
 pub use error::{BuildError, DestinationError, QueueUnit, RequestError, SendError};
+pub use hooks::{
+    BusStatistics, HookId, InboundProcessor, Interception, Interceptor, OutboundProcessor, Scope, SendKind,
+    Sending, Sent, TooManyHooks,
+};
 pub use listener::{BoxFuture, Ended, ListenerInstance, MessageListener, NativeListener, Usage, listener_fn};
-pub use message::{Context, Message, MessageId, Outgoing, SendOptions};
+pub use message::{Context, Message, MessageId, Outgoing};
 pub use name::{DEFAULT_RESPONSE, DestinationName, NameError, RESERVED_PREFIX};
 pub use origin::{HOST, Origin};
 pub use outcome::{Answer, Cause, ErrorText, FailureKind, Fault, Outcome, Reply};
+pub use outgoing::SendOptions;
 pub use policy::{OnFailure, OnNoListener, RejectedExecution, RejectionHandler};
 pub use redrive::{NotRedriven, RedriveError, RedriveOptions, Redriven};
 pub use rest::ShutdownReport;

@@ -112,6 +112,8 @@ pub const HISTOGRAM_BYTES_MAX: usize = 4 << 10;
 pub const LATENCY_COUNTED_MAX: Duration = Duration::from_nanos((1 << 48) - 1);
 /// Fuel of one call beyond it counts as this much in a histogram: some minutes of computing.
 pub const FUEL_COUNTED_MAX: u64 = (1 << 40) - 1;
+/// Hooks of one kind: interceptors, outbound or inbound processors. Each is looked at for every message.
+pub const HOOKS_MAX: usize = 256;
 /// Destinations of one bus.
 pub const DESTINATIONS_MAX: usize = 100_000;
 /// Listeners of one destination: each is an entry of every message to a parallel one.

@@ -2,16 +2,15 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use smol_str::SmolStr;
 use uuid::Uuid;
 
-use crate::error::SendError;
-use crate::limits::{PRIORITY_MAX, SEND_DELAY_MAX};
 use crate::name::DestinationName;
 use crate::outcome::Reply;
+use crate::outgoing::SendOptions;
 use crate::request::Tracker;
 use crate::sync::{AtomicUsize, Instant, Ordering, after};
 use crate::trace::{Identity, Trace};
@@ -59,57 +58,6 @@ impl fmt::Display for MessageId {
 impl fmt::Debug for MessageId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.0, f)
-    }
-}
-
-/// What a sender may ask for besides; each counts only where the destination enables it.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct SendOptions {
-    /// 0 to 9, 9 is delivered first; none means 4.
-    pub priority: Option<u8>,
-    /// Not delivered before so long after acceptance.
-    pub deliver_after: Option<Duration>,
-    /// A dead letter when its turn has not come so long after acceptance.
-    pub expires_after: Option<Duration>,
-    /// Messages of one key reach each listener one at a time, in the order of acceptance.
-    pub ordering_key: Option<Arc<str>>,
-    /// A second message of the same key is not accepted again within the destination's window.
-    pub dedup_key: Option<Arc<str>>,
-}
-
-impl SendOptions {
-    /// Whether the sender asked for nothing.
-    #[must_use]
-    pub fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
-impl SendOptions {
-    /// Checks every option against its range and against the others; `queued`: whether the destination has a queue.
-    pub(crate) fn check(&self, queued: bool) -> Result<(), SendError> {
-        let invalid = |text: String| Err(SendError::Invalid(text));
-        if let Some(priority) = self.priority.filter(|priority| *priority > PRIORITY_MAX) {
-            return invalid(format!("the priority is {priority}; it may be 0 to {PRIORITY_MAX}"));
-        }
-        for (what, time) in [("delay", self.deliver_after), ("expiry", self.expires_after)] {
-            if let Some(time) = time.filter(|time| *time > SEND_DELAY_MAX) {
-                let (ms, ms_max) = (time.as_millis(), SEND_DELAY_MAX.as_millis());
-                return invalid(format!("the {what} is {ms} ms; it may be at most {ms_max} ms"));
-            }
-        }
-        let delay = self.deliver_after.filter(|delay| !delay.is_zero());
-        match (delay, self.expires_after) {
-            (Some(_), _) if !queued => {
-                invalid("a synchronous destination delivers at once; it cannot delay a message".to_owned())
-            }
-            (Some(delay), Some(expires)) if expires <= delay => invalid(format!(
-                "the message would expire after {} ms, before its delay of {} ms is over",
-                expires.as_millis(),
-                delay.as_millis()
-            )),
-            _ => Ok(()),
-        }
     }
 }
 
@@ -279,6 +227,21 @@ impl Message {
             request: self.request.clone(),
             asks: self.asks,
             waits: None,
+            entries_waiting: AtomicUsize::new(0),
+        }
+    }
+
+    /// The same message with another payload, for one delivery.
+    pub(crate) fn with_payload(&self, payload: Bytes, content_type: Option<Arc<str>>) -> Self {
+        Self {
+            id: self.id,
+            destination: self.destination.clone(),
+            body: Outgoing { payload, content_type, ..self.body.clone() },
+            context: self.context.clone(),
+            accepted_at: self.accepted_at,
+            request: self.request.clone(),
+            asks: self.asks,
+            waits: self.waits.clone(),
             entries_waiting: AtomicUsize::new(0),
         }
     }

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use smol_str::SmolStr;
 
-use crate::message::{Context, WaitChain};
+use crate::message::{Context, MessageId, WaitChain};
 use crate::sync::Instant;
 use crate::trace::{Identity, Trace};
 
@@ -25,6 +25,8 @@ pub struct Origin {
     pub(crate) waits: Option<Arc<WaitChain>>,
     /// Those who wait for the message in hand, without the worker that handles it.
     pub(crate) waits_of_message: Option<Arc<WaitChain>>,
+    /// The id of the one message that is sent with it, where interceptors have seen that message already.
+    pub(crate) message_id: Option<MessageId>,
 }
 
 impl Origin {
@@ -45,6 +47,7 @@ impl Origin {
             deadline: None,
             waits: None,
             waits_of_message: None,
+            message_id: None,
         }
     }
 

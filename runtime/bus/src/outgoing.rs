@@ -8,7 +8,9 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::delivery::Delivery;
-use crate::message::{Message, Outgoing, SendOptions};
+use crate::error::SendError;
+use crate::limits::{PRIORITY_MAX, SEND_DELAY_MAX};
+use crate::message::{Message, Outgoing};
 use crate::outcome::Reply;
 
 /// The media type of JSON.
@@ -71,6 +73,57 @@ impl Outgoing {
     fn option(mut self, change: impl FnOnce(&mut SendOptions)) -> Self {
         change(self.options.get_or_insert_default());
         self
+    }
+}
+
+/// What a sender may ask for besides; each counts only where the destination enables it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SendOptions {
+    /// 0 to 9, 9 is delivered first; none means 4.
+    pub priority: Option<u8>,
+    /// Not delivered before so long after acceptance.
+    pub deliver_after: Option<Duration>,
+    /// A dead letter when its turn has not come so long after acceptance.
+    pub expires_after: Option<Duration>,
+    /// Messages of one key reach each listener one at a time, in the order of acceptance.
+    pub ordering_key: Option<Arc<str>>,
+    /// A second message of the same key is not accepted again within the destination's window.
+    pub dedup_key: Option<Arc<str>>,
+}
+
+impl SendOptions {
+    /// Whether the sender asked for nothing.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl SendOptions {
+    /// Checks every option against its range and against the others; `queued`: whether the destination has a queue.
+    pub(crate) fn check(&self, queued: bool) -> Result<(), SendError> {
+        let invalid = |text: String| Err(SendError::Invalid(text));
+        if let Some(priority) = self.priority.filter(|priority| *priority > PRIORITY_MAX) {
+            return invalid(format!("the priority is {priority}; it may be 0 to {PRIORITY_MAX}"));
+        }
+        for (what, time) in [("delay", self.deliver_after), ("expiry", self.expires_after)] {
+            if let Some(time) = time.filter(|time| *time > SEND_DELAY_MAX) {
+                let (ms, ms_max) = (time.as_millis(), SEND_DELAY_MAX.as_millis());
+                return invalid(format!("the {what} is {ms} ms; it may be at most {ms_max} ms"));
+            }
+        }
+        let delay = self.deliver_after.filter(|delay| !delay.is_zero());
+        match (delay, self.expires_after) {
+            (Some(_), _) if !queued => {
+                invalid("a synchronous destination delivers at once; it cannot delay a message".to_owned())
+            }
+            (Some(delay), Some(expires)) if expires <= delay => invalid(format!(
+                "the message would expire after {} ms, before its delay of {} ms is over",
+                expires.as_millis(),
+                delay.as_millis()
+            )),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use crate::bus::{Bus, Shared};
 use crate::call::until;
-use crate::dead_letter::{DeadLetter, DeadLetterFilter, DeadLetterId};
+use crate::dead_letter::{DeadLetter, DeadLetterFilter, DeadLetterId, DeadLetterReason};
 use crate::destination::{Admitted, Destination, Refused};
 use crate::error::{DestinationError, SendError};
 use crate::limits::{REDRIVE_PER_SECOND, REDRIVE_PER_SECOND_MAX};
-use crate::message::Message;
+use crate::message::{Message, MessageId};
 use crate::name::DestinationName;
 use crate::origin::Origin;
 use crate::policy::RejectedExecution;
@@ -302,14 +302,37 @@ impl Shared {
             return Ok(());
         }
         let target = self.look_up(to.unwrap_or(letter.message.destination()).as_str())?;
-        let message = Arc::new(letter.message.redriven(target.name.clone()));
-        let origin = Origin { hop_count: message.context.hop_count, ..Origin::host() };
-        self.check(&target, &origin, &message.body)?;
-        let answers = self.answers(&target, &message);
-        let admitted = admit(&target, &message, answers, || keeper.let_go(id)).await?;
-        let arrived = self.arrived(&target, &message, admitted, answers);
-        self.finish(&target, &message, arrived, None, None).await?;
+        let mut message = letter.message.redriven(target.name.clone());
+        // A reply that was not accepted is kept as it was returned; anything else has been through the processors.
+        let outbound = match letter.reason {
+            DeadLetterReason::ReplyNotAccepted(_) => {
+                Some(self.hooks.before_send(&target.name, &mut message.body)?)
+            }
+            _ => None,
+        };
+        message.body.response_id.clone_from(&letter.message.body.response_id);
+        let sent = self.redrive_to(&target, Arc::new(message), || keeper.let_go(id)).await;
+        match (sent, outbound) {
+            (Ok(id), Some(outbound)) => outbound.accepted(id),
+            (Err(Refused::NotAccepted(error)), Some(outbound)) => return Err(outbound.refused(error).into()),
+            (sent, _) => return sent.map(drop),
+        }
         Ok(())
+    }
+
+    async fn redrive_to(
+        self: &Arc<Self>,
+        target: &Arc<Destination>,
+        message: Arc<Message>,
+        leave: impl Fn() -> Result<(), Refused>,
+    ) -> Result<MessageId, Refused> {
+        let origin = Origin { hop_count: message.context.hop_count, ..Origin::host() };
+        self.check(target, &origin, &message.body)?;
+        let answers = self.answers(target, &message);
+        let admitted = admit(target, &message, answers, leave).await?;
+        let arrived = self.arrived(target, &message, admitted, answers);
+        self.finish(target, &message, arrived, None, None).await?;
+        Ok(message.id())
     }
 }
 

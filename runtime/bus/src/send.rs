@@ -8,7 +8,6 @@ use std::time::SystemTime;
 
 use crate::bus::{Bus, Shared};
 use crate::call::until;
-use crate::delivery::Delivery;
 use crate::destination::{Admitted, Destination, Inline, Manner};
 use crate::error::SendError;
 use crate::limits::{CONTENT_TYPE_BYTES_MAX, KEY_BYTES_MAX};
@@ -91,6 +90,10 @@ impl Shared {
         destination: &str,
         body: Outgoing,
     ) -> Result<MessageId, SendError> {
+        if self.hooks.at_send() {
+            // Boxed: hooks that are not there must not make the future of every send larger.
+            return Box::pin(self.send_hooked(origin, destination, body)).await;
+        }
         let limit = Destination::inline_limit(origin.deadline);
         let (destination, message, arrived) = {
             // Usually a message is in the queue by the end of this block, and nothing was awaited or counted up for it.
@@ -113,6 +116,27 @@ impl Shared {
         Ok(first.unwrap_or(message.id()))
     }
 
+    /// The same for a stamped message whose destination is found.
+    pub(crate) async fn bring(
+        self: &Arc<Self>,
+        destination: &Arc<Destination>,
+        message: &Arc<Message>,
+        limit: Option<Instant>,
+    ) -> Result<MessageId, SendError> {
+        match self.arrive(destination, message)? {
+            Arrived::Settled => Ok(message.id()),
+            Arrived::Duplicate(first) => Ok(first),
+            Arrived::Deep => {
+                yield_now().await;
+                Ok(message.id())
+            }
+            arrived => {
+                let first = self.finish(destination, message, arrived, limit, limit).await?;
+                Ok(first.unwrap_or(message.id()))
+            }
+        }
+    }
+
     /// Stamps a message, after checking what its sender chose.
     pub(crate) fn message(
         &self,
@@ -124,7 +148,7 @@ impl Shared {
         self.check(destination, origin, &body)?;
         let asks = request.is_some();
         let sent_at = SystemTime::now();
-        let id = MessageId::fresh(sent_at);
+        let id = origin.message_id.unwrap_or_else(|| MessageId::fresh(sent_at));
         let request = match (&request, &body.response_id) {
             (None, Some(response_id)) => self.requests.find(response_id),
             _ => request,
@@ -295,34 +319,6 @@ impl Shared {
             Found::Nobody(reason) => destination.counters.drop(reason, 1),
         }
         destination.counters.finished.add(1);
-    }
-
-    /// Sends a reply that a listener returned. On failure the message that was not accepted comes back with the reason.
-    pub(crate) async fn send_reply(
-        self: &Arc<Self>,
-        delivery: &Delivery,
-        to: &DestinationName,
-        reply: Reply,
-    ) -> Result<(), (SendError, Arc<Message>)> {
-        let mut origin = delivery.origin();
-        // The host sends it: the listener's call is over, and so is its deadline.
-        origin.deadline = None;
-        let mut body = Outgoing::from(reply);
-        body.response_id = delivery.message().body.response_id.clone();
-        let unsent = |error: SendError, body: Outgoing| {
-            let message = delivery.message();
-            let context = origin.context(SystemTime::now());
-            (error, Arc::new(Message::never_accepted(to.clone(), body, context, message.accepted_at())))
-        };
-        let destination = match self.look_up(to.as_str()) {
-            Ok(destination) => destination,
-            Err(error) => return Err(unsent(error, body)),
-        };
-        let message = match self.message(&destination, &origin, body.clone(), None) {
-            Ok(message) => message,
-            Err(error) => return Err(unsent(error, body)),
-        };
-        self.deliver_to(&destination, &message, None, None).await.map_err(|error| (error, message))
     }
 }
 

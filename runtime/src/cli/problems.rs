@@ -114,6 +114,7 @@ fn send_code(error: &SendError) -> Code {
         SendError::HopsExceeded { .. } => Code::HopsExceeded,
         SendError::Busy { .. } => Code::Busy,
         SendError::LimitReached(_) => Code::LimitReached,
+        SendError::Interceptor(_) | SendError::Processor(_) => Code::Processor,
         SendError::Invalid(_) | SendError::NotBuilt(_) | SendError::Other(_) => Code::InvalidMessage,
     }
 }

@@ -136,7 +136,7 @@ codes! {
         "raise `memory`, or make the guest use less";
     Instantiate = "SB0314", "instantiate", 10, "no instance of the guest could be made for the message",
         "raise `instances-max` or `runtime.total-instances`; the causes say what stopped it";
-    Processor = "SB0315", "processor", 10, "an inbound processor failed before the listener was called",
+    Processor = "SB0315", "processor", 10, "a processor or an interceptor of the host failed",
         "look at the processor's own text";
     Interrupted = "SB0316", "interrupted", 10, "the host stopped the call: close now, unload, or the end of a drain",
         "send the message anew if it is still wanted";

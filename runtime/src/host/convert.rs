@@ -140,6 +140,9 @@ pub(super) fn wire_send_error(error: SendError) -> wire::SendError {
         SendError::Invalid(text) => wire::SendError::Invalid(text),
         SendError::Busy { .. } => wire::SendError::Busy,
         SendError::LimitReached(text) => wire::SendError::LimitReached(text),
+        error @ (SendError::Interceptor(_) | SendError::Processor(_)) => {
+            wire::SendError::Other(error.to_string())
+        }
         SendError::NotBuilt(error) => wire::SendError::Invalid(error.to_string()),
         SendError::Other(text) => wire::SendError::Other(text),
     }

@@ -95,7 +95,7 @@ pub enum DeadLetterReason {
 
 impl DeadLetterReason {
     /// The names of errors with which a reply is not accepted, besides those that are reasons anyway.
-    const REPLY_NAMES: [&str; 9] = [
+    const REPLY_NAMES: [&str; 11] = [
         "no-such-destination",
         "denied",
         "too-large",
@@ -104,6 +104,8 @@ impl DeadLetterReason {
         "invalid",
         "busy",
         "limit-reached",
+        "interceptor",
+        "outbound-processor",
         "other",
     ];
 

@@ -186,7 +186,12 @@ impl Destination {
             deadline: manner.limit().map_or(own, |limit| own.min(limit)),
             direct: manner.is_direct(),
         };
-        let ended = self.call(slot, instance, &delivery).await;
+        let ended = if self.hooks.at_delivery() {
+            // Boxed: hooks that are not there must not make the future of every delivery larger.
+            Box::pin(self.call_processed(slot, instance, &delivery)).await
+        } else {
+            self.call(slot, instance, &delivery).await
+        };
         let over = Instant::now();
         slot.counters.end(ended.outcome.failure(), ended.usage);
         self.tell_breaker(slot, ended.outcome.failure(), trial);
@@ -225,7 +230,7 @@ impl Destination {
         self.rouse(state, ready);
     }
 
-    async fn call(
+    pub(crate) async fn call(
         &self,
         slot: &Arc<Slot>,
         instance: Option<Box<dyn ListenerInstance>>,

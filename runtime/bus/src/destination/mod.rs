@@ -24,6 +24,7 @@ use crate::dead_letter::DeadLetters;
 use crate::dedup::Dedup;
 use crate::entry::{Target, Targets};
 use crate::error::DestinationError;
+use crate::hooks::Hooks;
 use crate::limits::LISTENERS_MAX;
 use crate::listener::MessageListener;
 use crate::name::DestinationName;
@@ -46,6 +47,8 @@ pub(crate) struct Destination {
     pub(crate) custom_type: Option<CustomType>,
     /// Weak, because the bus owns its destinations.
     pub(crate) bus: Weak<Shared>,
+    /// Those of the bus: a delivery must not count a reference up to look at them.
+    pub(crate) hooks: Arc<Hooks>,
     pub(crate) counters: Counters,
     pub(crate) interrupt: Interrupt,
     message_bytes_max: AtomicUsize,
@@ -133,6 +136,7 @@ impl Destination {
             name: state.config.name.clone(),
             destination_type: state.config.destination_type,
             custom_type: state.config.custom_type.clone(),
+            hooks: bus.upgrade().map(|bus| Arc::clone(&bus.hooks)).unwrap_or_default(),
             bus,
             counters: Counters::default(),
             interrupt: Interrupt::default(),

@@ -15,6 +15,11 @@ impl Notes {
         self.0.lock().unwrap().push(note.into());
     }
 
+    /// Takes all of them out.
+    pub(crate) fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
+
     pub(crate) fn all(&self) -> Vec<String> {
         self.0.lock().unwrap().clone()
     }
