@@ -210,6 +210,38 @@ async fn ctx_1_4_a_retried_message_keeps_all_that_is_said_about_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn ctx_1_4_a_redriven_message_keeps_its_context_where_it_came_from_and_elsewhere() {
+    // The operator who redrives it does not become its sender, and it is no hop further.
+    let (bus, notes) = (bus(), Notes::default());
+    bus.create(serial("t/s")).unwrap();
+    bus.create(serial("t/elsewhere")).unwrap();
+    let contexts = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    for destination in ["t/s", "t/elsewhere"] {
+        let seen = std::sync::Arc::clone(&contexts);
+        let refusing = ending("l", &notes, move |delivery| {
+            seen.lock().unwrap().push(delivery.message().context().clone());
+            Outcome::refused("no")
+        });
+        bus.register(destination, refusing).unwrap();
+    }
+    let origin = Origin::named("shop").with_identity(identity()).with_trace(trace());
+    bus.send_as(&origin, "t/s", text("m")).await.unwrap();
+    settled(&bus).await;
+    for to in [None, Some(name("t/elsewhere"))] {
+        let options = RedriveOptions { to, ..RedriveOptions::default() };
+        let redriven = bus.redrive(Some("t/s"), &DeadLetterFilter::default(), options).await.unwrap();
+        assert_eq!(redriven.redriven, 1, "{redriven:?}");
+        settled(&bus).await;
+    }
+    let contexts = contexts.lock().unwrap();
+    assert_eq!((contexts.len(), bus.dead_letters("t/elsewhere").len()), (3, 1));
+    assert_eq!((&*contexts[0].sender, contexts[0].hop_count), ("shop", 0));
+    assert_eq!(contexts[0].identity.as_deref(), Some(&identity()));
+    assert_eq!(contexts[0].trace.as_deref(), Some(&trace()));
+    assert!(contexts.iter().all(|context| *context == contexts[0]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn hop_1_2_a_loop_ends_by_itself_and_the_next_message_starts_at_zero() {
     // 16 hops are allowed: 17 messages in all, and the 18th is refused to its sender.
     let (bus, notes) = (bus(), Notes::default());
