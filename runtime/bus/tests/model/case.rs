@@ -36,6 +36,9 @@ pub(crate) enum Operation {
     Reopen(usize),
     Advance(Duration),
     Turn,
+    /// Redrives the dead letters: to where they came from, or to the destination of this number.
+    Redrive(usize, Option<usize>),
+    DropLetters(usize),
 }
 
 pub(crate) const LISTENERS: [&str; 3] = ["a", "b", "c"];
@@ -127,6 +130,22 @@ fn operation(destinations: usize) -> impl Strategy<Value = Operation> {
         8 => millis(0..60).prop_map(Operation::Advance),
         4 => Just(Operation::Turn),
     ]
+}
+
+/// Cases in which dead letters do not stay what they are.
+pub(crate) fn redriving_cases() -> impl Strategy<Value = Case> {
+    (1usize..4, any::<bool>()).prop_flat_map(|(destinations, back_only)| {
+        let configs: Vec<_> = (0..destinations).map(config).collect();
+        let d = move || 0..destinations;
+        let elsewhere = if back_only { Just(None).boxed() } else { proptest::option::of(d()).boxed() };
+        let redriving = prop_oneof![
+            8 => operation(destinations),
+            2 => (d(), elsewhere.clone()).prop_map(|(d, to)| Operation::Redrive(d, to)),
+            1 => d().prop_map(Operation::DropLetters),
+        ];
+        let operations = proptest::collection::vec(redriving, 1..120);
+        (configs, operations).prop_map(|(configs, operations)| Case { configs, operations })
+    })
 }
 
 pub(crate) fn cases() -> impl Strategy<Value = Case> {

@@ -34,6 +34,23 @@ pub(crate) fn given_up(figures: &DestinationStatistics) -> u64 {
     figures.listener_removed + dropped("queue-full") + dropped("no-listener")
 }
 
+/// A listener is done with a message once, however often it was redriven, and nobody waits for an answer any more.
+pub(crate) fn done_once(world: &World) -> Checked {
+    for d in 0..world.places.len() {
+        for (pair, calls) in world.calls_at(d) {
+            if calls.iter().filter(|call| call.done).count() > 1 {
+                return Err(format!("{}: done twice with {pair:?}: {calls:?}", name(d)));
+            }
+        }
+    }
+    nobody_waits(world)
+}
+
+pub(crate) fn nobody_waits(world: &World) -> Checked {
+    let waiting = world.bus.waiting_requests();
+    if waiting == 0 { Ok(()) } else { Err(format!("{waiting} requests wait although all were resolved")) }
+}
+
 /// Everything that must hold once nothing runs any more.
 pub(crate) fn everything(world: &World) -> Checked {
     for (d, place) in world.places.iter().enumerate() {
@@ -44,8 +61,7 @@ pub(crate) fn everything(world: &World) -> Checked {
             return Err(format!("{} does not exist and accepted something", name(d)));
         }
     }
-    let waiting = world.bus.waiting_requests();
-    if waiting == 0 { Ok(()) } else { Err(format!("{waiting} requests wait although all were resolved")) }
+    nobody_waits(world)
 }
 
 /// The dead letters of a destination by message and listener; none for the message alone.
