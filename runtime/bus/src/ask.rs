@@ -18,6 +18,7 @@ use crate::outcome::Reply;
 use crate::request::Waiting;
 use crate::statistics::RejectReason;
 use crate::sync::{Instant, after};
+use crate::tracked::Watched;
 use crate::types::DestinationType;
 
 impl Bus {
@@ -150,7 +151,8 @@ impl Shared {
         let waiting = self.requests.open(response_destination.clone())?;
         body.response_destination = Some(response_destination);
         body.response_id = Some(Arc::clone(&waiting.tracker.id));
-        let message = self.message(destination, origin, body, Some(Arc::clone(&waiting.tracker)))?;
+        let message =
+            self.message(destination, origin, body, Watched::Request(Arc::clone(&waiting.tracker)))?;
         self.deliver_to(destination, &message, Some(deadline), Some(deadline)).await?;
         Ok((waiting, message.id()))
     }
@@ -177,7 +179,7 @@ impl Shared {
         let destination = self.look_up(destination)?;
         let wait = Wait::new(&origin, timeout, &destination);
         let outbound = self.hooks.before_send(&destination.name, &mut body)?;
-        let admitted = self.message(&destination, &origin, body, None).and_then(|mut message| {
+        let admitted = self.message(&destination, &origin, body, Watched::Nothing).and_then(|mut message| {
             if let Some(message) = Arc::get_mut(&mut message) {
                 message.waits.clone_from(&origin.waits);
             }

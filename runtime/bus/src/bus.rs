@@ -2,10 +2,11 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 
+use crate::clock::{Clock, WallClock};
 use crate::config::DestinationConfig;
 use crate::dead_letter::DeadLetter;
 use crate::destination::{Closed, Destination, Registered};
@@ -28,11 +29,17 @@ pub struct BusConfig {
     pub hops_max: u32,
     /// Synchronous senders that may wait at once.
     pub waiting_requests_max: usize,
+    /// Where the time of day comes from.
+    pub clock: WallClock,
 }
 
 impl Default for BusConfig {
     fn default() -> Self {
-        Self { hops_max: limits::HOPS_MAX, waiting_requests_max: limits::WAITING_REQUESTS_MAX }
+        Self {
+            hops_max: limits::HOPS_MAX,
+            waiting_requests_max: limits::WAITING_REQUESTS_MAX,
+            clock: WallClock::System,
+        }
     }
 }
 
@@ -65,6 +72,7 @@ pub(crate) struct Shared {
     pub(crate) requests: Requests,
     pub(crate) hooks: Arc<Hooks>,
     pub(crate) config: BusConfig,
+    pub(crate) clock: Clock,
     /// The origin of what the host itself sends.
     pub(crate) host: Origin,
     pub(crate) rest: Rest,
@@ -111,6 +119,7 @@ impl Bus {
             requests: Requests::new(config.waiting_requests_max),
             hooks: Arc::default(),
             config,
+            clock: Clock::new(config.clock),
             host: Origin::host(),
             rest: Rest::default(),
             types: Types::default(),
@@ -194,6 +203,12 @@ impl Bus {
     #[must_use]
     pub fn has_listener(&self, name: &str) -> bool {
         self.shared.find(name).is_some_and(|destination| !destination.listeners().is_empty())
+    }
+
+    /// The time of day, as this bus has it.
+    #[must_use]
+    pub fn now(&self) -> SystemTime {
+        self.shared.clock.now()
     }
 
     /// How a destination is configured.

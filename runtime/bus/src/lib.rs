@@ -18,6 +18,7 @@ mod builder;
 mod bus;
 mod call;
 mod claim;
+mod clock;
 mod config;
 mod dead_letter;
 mod dedup;
@@ -45,6 +46,7 @@ mod settlement;
 mod statistics;
 mod sync;
 mod trace;
+mod tracked;
 mod tuning;
 mod types;
 mod value;
@@ -54,6 +56,7 @@ pub use breaker::CircuitBreaker;
 pub use builder::MessageBuilder;
 pub use bus::{Bus, BusConfig};
 pub use call::{Elapsed, Until, until};
+pub use clock::WallClock;
 pub use config::{ConfigError, DeadLetterBounds, DestinationConfig, Workers};
 pub use dead_letter::{
     DeadLetter, DeadLetterFilter, DeadLetterId, DeadLetterIdError, DeadLetterReason, UnknownReason,
@@ -78,6 +81,7 @@ pub use sender::{DestinationRequester, DestinationSender, RequestMode};
 pub use settlement::{Jitter, RetryOn, RetryPolicy, Settlement, settle};
 pub use statistics::{DestinationStatistics, DropReason, ListenerStatistics, Quantiles, RejectReason};
 pub use trace::{ContextError, Identity, Trace};
+pub use tracked::{SendEnd, TrackedSend};
 pub use types::{CustomType, DestinationType};
 pub use value::{Value, ValueTypeError, Values, ValuesError, is_secret_key};
 

@@ -11,9 +11,9 @@ use uuid::Uuid;
 use crate::name::DestinationName;
 use crate::outcome::Reply;
 use crate::outgoing::SendOptions;
-use crate::request::Tracker;
 use crate::sync::{AtomicUsize, Instant, Ordering, after};
 use crate::trace::{Identity, Trace};
+use crate::tracked::Watch;
 use crate::value::Values;
 
 /// The id of a message: a UUID of version 7, given by the bus on acceptance.
@@ -167,8 +167,8 @@ pub struct Message {
     pub(crate) body: Outgoing,
     pub(crate) context: Context,
     pub(crate) accepted_at: Instant,
-    /// The request that an answer to this message would end, while somebody waits for it.
-    pub(crate) request: Option<Arc<Tracker>>,
+    /// Who is told when it settles: the sender of the request that an answer to it would end, or its own sender.
+    pub(crate) request: Option<Watch>,
     /// Whether this is the request itself, which is no answer to itself.
     pub(crate) asks: bool,
     /// The destinations whose listeners wait, at this moment, for this message to be answered.

@@ -2,7 +2,6 @@
 //! of one that is not accepted stands at the destination of the request.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use crate::bus::Shared;
 use crate::delivery::Delivery;
@@ -12,6 +11,7 @@ use crate::message::{Message, Outgoing};
 use crate::name::DestinationName;
 use crate::origin::Origin;
 use crate::outcome::Reply;
+use crate::tracked::Watched;
 
 impl Shared {
     /// Sends a reply that a listener returned. On failure the message that was not accepted comes back with the reason.
@@ -29,7 +29,7 @@ impl Shared {
         // What did not get in is kept as the listener returned it, whatever processors made of it.
         let returned = body.clone();
         self.send_returned(&origin, to, body).await.map_err(|error| {
-            let context = origin.context(SystemTime::now());
+            let context = origin.context(self.clock.now());
             let accepted_at = delivery.message().accepted_at();
             (error, Arc::new(Message::never_accepted(to.clone(), returned, context, accepted_at)))
         })
@@ -50,7 +50,7 @@ impl Shared {
         let outbound = self.hooks.before_send(&destination.name, &mut body)?;
         // Without it nobody could tell what it answers.
         body.response_id = response_id;
-        let message = self.message(&destination, &origin, body, None);
+        let message = self.message(&destination, &origin, body, Watched::Nothing);
         let sent = match &message {
             Ok(message) => self.deliver_to(&destination, message, None, None).await,
             Err(error) => Err(error.clone()),

@@ -4,7 +4,6 @@
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use crate::bus::{Bus, Shared};
 use crate::call::until;
@@ -17,9 +16,10 @@ use crate::origin::Origin;
 use crate::outcome::Reply;
 use crate::policy::RejectedExecution;
 use crate::registration::ListenerSet;
-use crate::request::{Found, Tracker};
+use crate::request::{Found, never_received};
 use crate::statistics::RejectReason;
 use crate::sync::{AtomicUsize, Instant, after, yield_now};
+use crate::tracked::{Watch, Watched};
 
 impl Bus {
     /// Sends a message as the host and does not wait for its listeners, except on a synchronous destination.
@@ -38,7 +38,7 @@ impl Bus {
         message: Outgoing,
     ) -> impl Future<Output = Result<MessageId, SendError>> + Send {
         // Not an `async fn`: it would move the message into one more future.
-        self.shared.send(&self.shared.host, destination, message)
+        self.shared.send(&self.shared.host, destination, message, Watched::Nothing)
     }
 
     /// Sends a message as `origin`.
@@ -54,7 +54,7 @@ impl Bus {
         destination: &str,
         message: Outgoing,
     ) -> impl Future<Output = Result<MessageId, SendError>> + Send {
-        self.shared.send(origin, destination, message)
+        self.shared.send(origin, destination, message, Watched::Nothing)
     }
 }
 
@@ -84,22 +84,23 @@ impl Shared {
         self.find(name).ok_or_else(|| not_found(name))
     }
 
-    async fn send(
+    pub(crate) async fn send(
         self: &Arc<Self>,
         origin: &Origin,
         destination: &str,
         body: Outgoing,
+        watched: Watched,
     ) -> Result<MessageId, SendError> {
         if self.hooks.at_send() {
             // Boxed: hooks that are not there must not make the future of every send larger.
-            return Box::pin(self.send_hooked(origin, destination, body)).await;
+            return Box::pin(self.send_hooked(origin, destination, body, watched)).await;
         }
         let limit = Destination::inline_limit(origin.deadline);
         let (destination, message, arrived) = {
             // Usually a message is in the queue by the end of this block, and nothing was awaited or counted up for it.
             let table = self.destinations();
             let destination = table.get(destination).ok_or_else(|| not_found(destination))?;
-            let message = self.message(destination, origin, body, None)?;
+            let message = self.message(destination, origin, body, watched)?;
             match self.arrive(destination, &message)? {
                 Arrived::Settled => return Ok(message.id()),
                 Arrived::Duplicate(first) => return Ok(first),
@@ -143,15 +144,17 @@ impl Shared {
         destination: &Destination,
         origin: &Origin,
         mut body: Outgoing,
-        request: Option<Arc<Tracker>>,
+        watched: Watched,
     ) -> Result<Arc<Message>, SendError> {
         self.check(destination, origin, &body)?;
-        let asks = request.is_some();
-        let sent_at = SystemTime::now();
+        let asks = matches!(watched, Watched::Request(_));
+        let accepted_at = Instant::now();
+        let sent_at = self.clock.at(accepted_at);
         let id = origin.message_id.unwrap_or_else(|| MessageId::fresh(sent_at));
-        let request = match (&request, &body.response_id) {
-            (None, Some(response_id)) => self.requests.find(response_id),
-            _ => request,
+        let request = match (&watched, &body.response_id) {
+            (Watched::Request(request), _) => Some(Arc::clone(request)),
+            (_, Some(response_id)) => self.requests.find(response_id),
+            _ => None,
         };
         if body.response_destination.is_some() && body.response_id.is_none() {
             body.response_id = Some(Arc::from(id.to_string()));
@@ -163,12 +166,17 @@ impl Shared {
             (false, true, Some(_)) => origin.waits_of_message.clone(),
             (false, true, None) => None,
         };
+        let request = match watched {
+            // Nobody waits through it for its settlement: whoever follows a message can do something else meanwhile.
+            Watched::Send(tracker) => Some(Watch::Send(Arc::new(tracker.with_request(request)))),
+            Watched::Nothing | Watched::Request(_) => request.map(Watch::Request),
+        };
         Ok(Arc::new(Message {
             id,
             destination: destination.name.clone(),
             body,
             context: origin.context(sent_at),
-            accepted_at: Instant::now(),
+            accepted_at,
             request,
             asks,
             waits,
@@ -318,6 +326,10 @@ impl Shared {
             Found::Answered => destination.counters.completed.add(1),
             Found::Nobody(reason) => destination.counters.drop(reason, 1),
         }
+        let answered = matches!(found, Found::Answered);
+        destination.end_pairs(message, 1, || {
+            (!answered).then(|| never_received("dropped: nobody waits for this answer"))
+        });
         destination.counters.finished.add(1);
     }
 }

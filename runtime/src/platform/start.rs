@@ -81,6 +81,7 @@ impl Platform {
         let bus = Bus::new(BusConfig {
             hops_max: config.runtime.hops_max,
             waiting_requests_max: config.runtime.waiting_requests_max,
+            ..BusConfig::default()
         });
         for destination in config.destinations.iter().cloned() {
             bus.create(destination)?;

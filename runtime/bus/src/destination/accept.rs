@@ -297,8 +297,7 @@ impl Destination {
 /// Tells whoever waits for an answer to a message that no listener will receive.
 pub(super) fn end_without_listener(message: &Message, failure: Option<RequestError>) {
     if let Some(request) = &message.request {
-        request.owe(1);
-        request.settled(failure);
+        request.owed_nothing(failure);
     }
 }
 

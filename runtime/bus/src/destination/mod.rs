@@ -19,6 +19,7 @@ use std::task::Waker;
 use crate::bus::Shared;
 use crate::call::Interrupt;
 use crate::claim::Claim;
+use crate::clock::{Clock, WallClock};
 use crate::config::DestinationConfig;
 use crate::dead_letter::DeadLetters;
 use crate::dedup::Dedup;
@@ -49,6 +50,8 @@ pub(crate) struct Destination {
     pub(crate) bus: Weak<Shared>,
     /// Those of the bus: a delivery must not count a reference up to look at them.
     pub(crate) hooks: Arc<Hooks>,
+    /// The bus's.
+    pub(crate) clock: Clock,
     pub(crate) counters: Counters,
     pub(crate) interrupt: Interrupt,
     message_bytes_max: AtomicUsize,
@@ -137,6 +140,7 @@ impl Destination {
             destination_type: state.config.destination_type,
             custom_type: state.config.custom_type.clone(),
             hooks: bus.upgrade().map(|bus| Arc::clone(&bus.hooks)).unwrap_or_default(),
+            clock: bus.upgrade().map_or_else(|| Clock::new(WallClock::System), |bus| bus.clock),
             bus,
             counters: Counters::default(),
             interrupt: Interrupt::default(),

@@ -194,7 +194,7 @@ impl Destination {
             }
             Err(_) => {
                 let text = ErrorText::new("the destination was closed while the reply waited for room");
-                (DeadLetterReason::Closed, text, unsent_reply(delivery, destination, reply))
+                (DeadLetterReason::Closed, text, unsent_reply(delivery, destination, reply, self.clock.now()))
             }
         };
         self.counters.door.owed.add(1);
@@ -301,7 +301,8 @@ impl Destination {
         config: &DestinationConfig,
     ) {
         tracing::debug!(message_id = %message.id(), destination = %self.name, %reason, %last_error, "dead letter");
-        let at = SystemTime::now();
+        let now = Instant::now();
+        let at = self.clock.at(now);
         let letter = DeadLetter {
             id: DeadLetterId::fresh(at),
             message: Arc::clone(message),
@@ -313,7 +314,7 @@ impl Destination {
             reason,
             last_error,
             at,
-            since: Instant::now(),
+            since: now,
         };
         self.keep(letter, config);
     }
@@ -341,9 +342,9 @@ impl Destination {
 }
 
 /// A reply that was given up before any destination took it on.
-fn unsent_reply(delivery: &Delivery, to: &DestinationName, reply: Reply) -> Arc<Message> {
+fn unsent_reply(delivery: &Delivery, to: &DestinationName, reply: Reply, now: SystemTime) -> Arc<Message> {
     let message = delivery.message();
-    let context = delivery.origin().context(SystemTime::now());
+    let context = delivery.origin().context(now);
     Arc::new(Message::never_accepted(to.clone(), reply.into(), context, message.accepted_at()))
 }
 

@@ -46,7 +46,7 @@ impl Destination {
         let mut letters = Vec::new();
         for entry in &taken {
             let pairs = entry.targets.pairs();
-            letters.extend(purged(entry));
+            letters.extend(purged(entry, self.clock.now()));
             self.counters.drop(DropReason::Purged, pairs);
             self.counters.finished.add(1);
             self.end_pairs(&entry.message, pairs, || {
@@ -88,8 +88,8 @@ impl Destination {
 }
 
 /// What an entry was owed to whom, as letters that nobody keeps.
-fn purged(entry: &Entry) -> Vec<DeadLetter> {
-    let letter = |target: Option<&Target>| DeadLetter::purged(entry, target);
+fn purged(entry: &Entry, at: SystemTime) -> Vec<DeadLetter> {
+    let letter = |target: Option<&Target>| DeadLetter::purged(entry, target, at);
     match &entry.targets {
         // Its listeners are named before anything is taken out.
         Targets::Held | Targets::Current { .. } => vec![letter(None)],
@@ -100,8 +100,7 @@ fn purged(entry: &Entry) -> Vec<DeadLetter> {
 }
 
 impl DeadLetter {
-    fn purged(entry: &Entry, target: Option<&Target>) -> Self {
-        let at = SystemTime::now();
+    fn purged(entry: &Entry, target: Option<&Target>, at: SystemTime) -> Self {
         Self {
             id: DeadLetterId::fresh(at),
             message: Arc::clone(&entry.message),

@@ -3,7 +3,6 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use super::interceptor::Parts;
 use super::{HookId, HookSet, Interception, SendKind, Sending, caught};
@@ -13,6 +12,7 @@ use crate::error::SendError;
 use crate::message::{MessageId, Outgoing};
 use crate::origin::Origin;
 use crate::outcome::ErrorText;
+use crate::tracked::Watched;
 
 /// What the interceptors made of a message.
 pub(crate) enum Passage<'a> {
@@ -40,7 +40,7 @@ impl Shared {
         }
         let sending = Sending::new(Parts {
             bus: Arc::downgrade(self),
-            id: MessageId::fresh(SystemTime::now()),
+            id: MessageId::fresh(self.clock.now()),
             kind,
             origin: origin.clone(),
             destination: destination.to_owned(),
@@ -90,9 +90,10 @@ impl Shared {
         origin: &Origin,
         destination: &str,
         mut message: Outgoing,
+        watched: Watched,
     ) -> Result<MessageId, SendError> {
         match self.intercept(origin, destination, &mut message, SendKind::Send)? {
-            Passage::On(origin) => self.send_processed(&origin, destination, message).await,
+            Passage::On(origin) => self.send_processed(&origin, destination, message, watched).await,
             Passage::Consumed(id) => Ok(id),
         }
     }
@@ -107,7 +108,7 @@ impl Shared {
         let Parts { mut origin, destination, message, .. } = sending.parts();
         origin.message_id = Some(id);
         // Boxed: a listener on a synchronous destination may release another one.
-        Box::pin(self.send_processed(&origin, &destination, message)).await
+        Box::pin(self.send_processed(&origin, &destination, message, Watched::Nothing)).await
     }
 
     /// Sends a message that all interceptors let pass, with the outbound processors around it.
@@ -116,11 +117,12 @@ impl Shared {
         origin: &Origin,
         destination: &str,
         mut message: Outgoing,
+        watched: Watched,
     ) -> Result<MessageId, SendError> {
         let destination = self.look_up(destination)?;
         let outbound = self.hooks.before_send(&destination.name, &mut message)?;
         let limit = Destination::inline_limit(origin.deadline);
-        let sent = match self.message(&destination, origin, message, None) {
+        let sent = match self.message(&destination, origin, message, watched) {
             Ok(message) => self.bring(&destination, &message, limit).await,
             Err(error) => Err(error),
         };

@@ -25,6 +25,7 @@ mod queue;
 mod registry;
 mod statistics;
 mod sync;
+mod tracked;
 mod types;
 
 mod breaker;
@@ -40,3 +41,4 @@ mod rest;
 mod retries;
 mod times;
 mod tuning;
+mod wall_clock;
