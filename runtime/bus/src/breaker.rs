@@ -109,6 +109,11 @@ impl Breaker {
         self.phase.load(Ordering::Relaxed) != CLOSED
     }
 
+    /// Whether the listener stands aside until it is released.
+    pub(crate) fn is_suspended(&self) -> bool {
+        self.phase.load(Ordering::Relaxed) == SUSPENDED
+    }
+
     /// When a trial call may be made; none while one runs or none is needed.
     pub(crate) fn trial_due(&self) -> Option<Instant> {
         if self.phase.load(Ordering::Relaxed) == OPEN { self.state.lock().trial_due } else { None }

@@ -1,4 +1,5 @@
-//! The bus: names and destinations, and the operations on them. How a message travels stands in `send`.
+//! The bus: what its parts share, what can be asked about destinations, and their life. How destinations and listeners
+//! come and go stands in `registry`, how a message travels in `send`.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -9,13 +10,14 @@ use arc_swap::ArcSwap;
 use crate::clock::{Clock, WallClock};
 use crate::config::DestinationConfig;
 use crate::dead_letter::DeadLetter;
-use crate::destination::{Closed, Destination, Registered};
+use crate::destination::{Closed, Destination};
 use crate::error::DestinationError;
+use crate::events::Hub;
 use crate::hooks::Hooks;
 use crate::limits;
-use crate::listener::MessageListener;
-use crate::name::{DEFAULT_RESPONSE, DestinationName};
+use crate::name::DestinationName;
 use crate::origin::Origin;
+use crate::registry::Registry;
 use crate::request::Requests;
 use crate::rest::Rest;
 use crate::statistics::DestinationStatistics;
@@ -67,8 +69,9 @@ pub struct Bus {
 pub(crate) struct Shared {
     /// Read at every send, written when a destination comes or goes.
     pub(crate) destinations: ArcSwap<HashMap<DestinationName, Arc<Destination>>>,
-    /// Serialises changes of the table, and keeps the listeners whose destination does not exist yet.
-    changes: Mutex<Early>,
+    /// Serialises changes of the table and of listeners, and keeps what the table does not show.
+    pub(crate) changes: Mutex<Registry>,
+    pub(crate) events: Arc<Hub>,
     pub(crate) requests: Requests,
     pub(crate) hooks: Arc<Hooks>,
     pub(crate) config: BusConfig,
@@ -78,11 +81,6 @@ pub(crate) struct Shared {
     pub(crate) rest: Rest,
     pub(crate) types: Types,
     pub(crate) runtime: Handle,
-}
-
-#[derive(Default)]
-struct Early {
-    listeners: HashMap<DestinationName, Vec<Arc<dyn MessageListener>>>,
 }
 
 impl Shared {
@@ -103,6 +101,7 @@ impl Drop for Shared {
     /// The last clone of the bus is gone: nobody can send any more, and its workers end.
     fn drop(&mut self) {
         self.destinations.load().values().for_each(|destination| destination.abandon());
+        self.changes.lock().hidden().for_each(|destination| destination.abandon());
     }
 }
 
@@ -116,6 +115,7 @@ impl Bus {
         let shared = Arc::new(Shared {
             destinations: ArcSwap::default(),
             changes: Mutex::default(),
+            events: Arc::new(Hub::new(config.hops_max)),
             requests: Requests::new(config.waiting_requests_max),
             hooks: Arc::default(),
             config,
@@ -126,63 +126,8 @@ impl Bus {
             runtime: Handle::current(),
         });
         let bus = Self { shared };
-        if let Ok(name) = DestinationName::new(DEFAULT_RESPONSE) {
-            let config = DestinationConfig::built_in_synchronous(name);
-            bus.publish(Destination::new(config, Arc::downgrade(&bus.shared)));
-        }
+        bus.shared.add_built_in();
         bus
-    }
-
-    fn publish(&self, destination: Arc<Destination>) {
-        let mut table = HashMap::clone(&self.shared.destinations.load());
-        table.insert(destination.name.clone(), destination);
-        self.shared.destinations.store(Arc::new(table));
-    }
-
-    /// Makes a destination and opens it. Listeners that registered for it before attach, in their order.
-    ///
-    /// # Errors
-    /// When the configuration is not legal, the name is taken, or there are too many; then nothing was made.
-    pub fn create(&self, config: DestinationConfig) -> Result<(), DestinationError> {
-        config.check()?;
-        let mut early = self.shared.changes.lock();
-        let table = self.shared.destinations.load();
-        if table.contains_key(&config.name) {
-            return Err(DestinationError::AlreadyExists(config.name));
-        }
-        if table.len() >= limits::DESTINATIONS_MAX {
-            return Err(DestinationError::TooManyDestinations(table.len()));
-        }
-        let destination = Destination::new(config, Arc::downgrade(&self.shared));
-        // Before anybody can send there: a policy without a listener would turn the first message away.
-        for listener in early.listeners.remove(&destination.name).unwrap_or_default() {
-            destination.register(listener)?;
-        }
-        self.publish(destination);
-        Ok(())
-    }
-
-    /// Closes a destination now and removes it. What still waits becomes dead letters, which go with it; read them first.
-    ///
-    /// # Errors
-    /// When there is none of this name, or it is built in.
-    ///
-    /// # Cancel safety
-    /// Once begun, the destination takes nothing on any more; it may stay closed.
-    pub async fn destroy(&self, name: &str) -> Result<(), DestinationError> {
-        let destination = self.destination(name)?;
-        if destination.name.is_reserved() {
-            return Err(DestinationError::BuiltIn(destination.name.clone()));
-        }
-        destination.close_now().await;
-        let _changes = self.shared.changes.lock();
-        let mut table = HashMap::clone(&self.shared.destinations.load());
-        // Somebody else may have removed it meanwhile, and made another one of its name.
-        if table.get(&destination.name).is_some_and(|found| Arc::ptr_eq(found, &destination)) {
-            table.remove(&destination.name);
-            self.shared.destinations.store(Arc::new(table));
-        }
-        Ok(())
     }
 
     /// The names of all destinations, sorted.
@@ -221,73 +166,14 @@ impl Bus {
         self.shared.find(name).ok_or_else(|| DestinationError::NoSuchDestination(name.to_owned()))
     }
 
-    /// Has `listener` receive what is sent to `destination` from now on.
-    ///
-    /// A destination that does not exist yet is no error: the listener attaches when it appears.
-    ///
-    /// # Errors
-    /// When the name is not a name, or the destination has as many listeners as it may have.
-    pub fn register(
-        &self,
-        destination: &str,
-        listener: impl MessageListener,
-    ) -> Result<Registered, DestinationError> {
-        self.register_shared(destination, Arc::new(listener))
-    }
-
-    /// The same for a listener that listens at several destinations.
-    ///
-    /// # Errors
-    /// As [`Bus::register`].
-    pub fn register_shared(
-        &self,
-        destination: &str,
-        listener: Arc<dyn MessageListener>,
-    ) -> Result<Registered, DestinationError> {
-        let name = DestinationName::new(destination).map_err(crate::ConfigError::from)?;
-        let mut early = self.shared.changes.lock();
-        if let Some(existing) = self.shared.find(destination) {
-            return existing.register(listener);
-        }
-        let names = early.listeners.len();
-        if names >= limits::DESTINATIONS_MAX && !early.listeners.contains_key(&name) {
-            return Err(DestinationError::TooManyDestinations(names));
-        }
-        let waiting = early.listeners.entry(name.clone()).or_default();
-        if waiting.len() >= limits::LISTENERS_MAX {
-            return Err(DestinationError::TooManyListeners(name, waiting.len()));
-        }
-        if waiting.iter().any(|known| known.name() == listener.name()) {
-            return Ok(Registered::Already);
-        }
-        waiting.push(listener);
-        Ok(Registered::WhenItAppears)
-    }
-
-    /// Takes a listener away, waiting for its running calls. Answers whether it was there.
-    ///
-    /// # Cancel safety
-    /// Once begun, the listener is not called any more, whether or not the caller waits.
-    pub async fn unregister(&self, destination: &str, listener: &str) -> bool {
-        let was_early = {
-            let mut early = self.shared.changes.lock();
-            let waiting = early.listeners.get_mut(destination);
-            waiting.is_some_and(|waiting| {
-                let before = waiting.len();
-                waiting.retain(|known| known.name() != listener);
-                waiting.len() != before
-            })
-        };
-        match self.shared.find(destination) {
-            Some(found) => found.unregister(listener).await,
-            None => was_early,
-        }
-    }
-
-    /// The figures of one destination.
+    /// The figures of one destination; of several of one name, those of the active one with what the hidden ones add.
     #[must_use]
     pub fn statistics(&self, destination: &str) -> Option<DestinationStatistics> {
-        self.shared.find(destination).map(|found| found.statistics())
+        let ranks = self.shared.ranks(destination);
+        let (active, hidden) = ranks.split_first()?;
+        let mut statistics = active.statistics();
+        hidden.iter().for_each(|each| statistics.add_hidden(&each.statistics()));
+        Some(statistics)
     }
 
     /// The figures of all destinations, sorted by name.
@@ -296,10 +182,15 @@ impl Bus {
         self.destinations().iter().filter_map(|name| self.statistics(name.as_str())).collect()
     }
 
-    /// The dead letters that a destination keeps, the oldest first; none where there is no such destination.
+    /// The dead letters that are kept under a name, the oldest first; none where there is no such destination.
     #[must_use]
     pub fn dead_letters(&self, destination: &str) -> Vec<DeadLetter> {
-        self.shared.find(destination).map(|found| found.dead_letters()).unwrap_or_default()
+        let ranks = self.shared.ranks(destination);
+        let mut letters: Vec<_> = ranks.iter().flat_map(|each| each.dead_letters()).collect();
+        if ranks.len() > 1 {
+            letters.sort_by_key(DeadLetter::age_order);
+        }
+        letters
     }
 
     /// Synchronous senders that wait at this moment.
@@ -308,12 +199,22 @@ impl Bus {
         self.shared.requests.waiting()
     }
 
+    /// The destinations of a name, the active one first.
+    pub(crate) fn existing_ranks(&self, name: &str) -> Result<Vec<Arc<Destination>>, DestinationError> {
+        let ranks = self.shared.ranks(name);
+        if ranks.is_empty() { Err(DestinationError::NoSuchDestination(name.to_owned())) } else { Ok(ranks) }
+    }
+
     /// Has a destination accept within its bounds and deliver nothing; a synchronous one answers `paused`.
+    ///
+    /// This and the other acts of its life apply to all destinations of the name, so that nothing waits unseen in one that
+    /// a higher ranking hides.
     ///
     /// # Errors
     /// When there is none of this name.
     pub fn pause(&self, destination: &str) -> Result<(), DestinationError> {
-        self.destination(destination).map(|found| found.pause())
+        self.existing_ranks(destination)?.iter().for_each(|found| found.pause());
+        Ok(())
     }
 
     /// Has a paused destination deliver again.
@@ -321,7 +222,8 @@ impl Bus {
     /// # Errors
     /// When there is none of this name.
     pub fn resume(&self, destination: &str) -> Result<(), DestinationError> {
-        self.destination(destination).map(|found| found.resume())
+        self.existing_ranks(destination)?.iter().for_each(|found| found.resume());
+        Ok(())
     }
 
     /// Closes a destination: it takes nothing on any more, and what waits is delivered for at most `drain`. What is left
@@ -333,7 +235,8 @@ impl Bus {
     /// # Cancel safety
     /// Not cancel safe: the destination stays draining.
     pub async fn close(&self, destination: &str, drain: Duration) -> Result<Closed, DestinationError> {
-        Ok(self.destination(destination)?.close(after(Instant::now(), drain)).await)
+        let (ranks, deadline) = (self.existing_ranks(destination)?, after(Instant::now(), drain));
+        Ok(Closed::together(ranks.iter().map(|each| each.close(deadline))).await)
     }
 
     /// Closes a destination at once: running calls are interrupted, what waits becomes dead letters.
@@ -344,7 +247,8 @@ impl Bus {
     /// # Cancel safety
     /// Not cancel safe: the destination stays draining.
     pub async fn close_now(&self, destination: &str) -> Result<Closed, DestinationError> {
-        Ok(self.destination(destination)?.close_now().await)
+        let ranks = self.existing_ranks(destination)?;
+        Ok(Closed::together(ranks.iter().map(|each| each.close_now())).await)
     }
 
     /// Opens a closed destination again, with its listeners, and statistics from zero.
@@ -352,6 +256,7 @@ impl Bus {
     /// # Errors
     /// When there is none of this name.
     pub fn reopen(&self, destination: &str) -> Result<(), DestinationError> {
-        self.destination(destination).map(|found| found.reopen())
+        self.existing_ranks(destination)?.iter().for_each(|found| found.reopen());
+        Ok(())
     }
 }

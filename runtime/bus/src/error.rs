@@ -223,9 +223,22 @@ pub enum DestinationError {
     /// There is none of this name.
     #[error("no destination is called `{0}`")]
     NoSuchDestination(String),
-    /// There is one already.
-    #[error("destination `{0}` exists already")]
-    AlreadyExists(DestinationName),
+    /// There is one of the same ranking already.
+    #[error("destination `{destination}` exists already with the ranking {ranking}")]
+    AlreadyExists {
+        /// Its name.
+        destination: DestinationName,
+        /// Its ranking.
+        ranking: i32,
+    },
+    /// There is none of this name and this ranking.
+    #[error("no destination `{destination}` has the ranking {ranking}")]
+    NoSuchRanking {
+        /// The name.
+        destination: String,
+        /// The ranking.
+        ranking: i32,
+    },
     /// The configuration is not legal.
     #[error(transparent)]
     Config(#[from] ConfigError),

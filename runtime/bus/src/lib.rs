@@ -26,6 +26,7 @@ mod delivery;
 mod destination;
 mod entry;
 mod error;
+mod events;
 mod hooks;
 mod listener;
 mod message;
@@ -37,6 +38,7 @@ mod policy;
 mod queue;
 mod redrive;
 mod registration;
+mod registry;
 mod reply;
 mod request;
 mod rest;
@@ -64,18 +66,20 @@ pub use dead_letter::{
 pub use delivery::Delivery;
 pub use destination::{Closed, Registered};
 pub use error::{BuildError, DestinationError, QueueUnit, RequestError, SendError};
+pub use events::{Event, EventFilter, Observation, Observer};
 pub use hooks::{
     BusStatistics, HookId, InboundProcessor, Interception, Interceptor, OutboundProcessor, Scope, SendKind,
     Sending, Sent, TooManyHooks,
 };
 pub use listener::{BoxFuture, Ended, ListenerInstance, MessageListener, NativeListener, Usage, listener_fn};
 pub use message::{Context, Message, MessageId, Outgoing};
-pub use name::{DEFAULT_RESPONSE, DestinationName, NameError, RESERVED_PREFIX};
+pub use name::{DEFAULT_RESPONSE, DestinationName, EVENTS, NameError, RESERVED_PREFIX};
 pub use origin::{HOST, Origin};
 pub use outcome::{Answer, Cause, ErrorText, FailureKind, Fault, Outcome, Reply};
 pub use outgoing::SendOptions;
 pub use policy::{OnFailure, OnNoListener, RejectedExecution, RejectionHandler};
 pub use redrive::{NotRedriven, RedriveError, RedriveOptions, Redriven};
+pub use registry::Destroyed;
 pub use rest::ShutdownReport;
 pub use sender::{DestinationRequester, DestinationSender, RequestMode};
 pub use settlement::{Jitter, RetryOn, RetryPolicy, Settlement, settle};

@@ -178,7 +178,8 @@ pub struct Message {
 }
 
 impl Message {
-    /// A reply that no destination took on, as it stands in a dead letter.
+    /// A message that did not come in through the door: a reply that no destination took on, as it stands in a dead letter,
+    /// or an event.
     pub(crate) fn never_accepted(
         destination: DestinationName,
         body: Outgoing,

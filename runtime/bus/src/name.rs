@@ -11,6 +11,8 @@ use crate::limits::DESTINATION_NAME_BYTES_MAX;
 pub const RESERVED_PREFIX: &str = "sandbus/";
 /// The built-in synchronous destination where answers to requests arrive.
 pub const DEFAULT_RESPONSE: &str = "sandbus/default-response";
+/// The built-in serial destination where listeners receive events.
+pub const EVENTS: &str = "sandbus/events";
 
 /// A valid destination name: 1 to 255 bytes of `/`-separated segments of ASCII letters, digits, `-`, `_` and `.`.
 ///

@@ -96,14 +96,18 @@ impl Bus {
             let letters = keeper.dead_letters_matching(filter).into_iter();
             found.extend(letters.map(|letter| (keeper.name.clone(), letter)));
         }
+        // Those of one name may be kept by several destinations of it.
+        found.sort_by(|(one, first), (other, second)| {
+            one.cmp(other).then_with(|| first.age_order().cmp(&second.age_order()))
+        });
         Ok(found)
     }
 
     /// One dead letter, with the name of the destination that keeps it.
     #[must_use]
     pub fn dead_letter(&self, id: DeadLetterId) -> Option<(DestinationName, DeadLetter)> {
-        let table = self.shared.destinations();
-        table.values().find_map(|keeper| Some((keeper.name.clone(), keeper.dead_letter(id)?)))
+        let all = self.shared.everywhere();
+        all.iter().find_map(|keeper| Some((keeper.name.clone(), keeper.dead_letter(id)?)))
     }
 
     /// Takes the dead letters that pass `filter` out and gives them to the caller, who may save them. They count as dropped
@@ -214,9 +218,9 @@ impl Bus {
     /// The destinations that are asked for dead letters, by name.
     fn keepers(&self, destination: Option<&str>) -> Result<Vec<Arc<Destination>>, DestinationError> {
         if let Some(name) = destination {
-            return Ok(vec![self.destination(name)?]);
+            return self.existing_ranks(name);
         }
-        let mut all: Vec<_> = self.shared.destinations().values().cloned().collect();
+        let mut all = self.shared.everywhere();
         all.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(all)
     }
@@ -292,8 +296,8 @@ impl Shared {
         to: Option<&DestinationName>,
     ) -> Result<(), Refused> {
         // By name, at its turn: its destination may have gone since it was counted, or another one may have its letters.
-        let keeper = self.find(keeper).ok_or(Refused::NotKept)?;
-        let letter = keeper.dead_letter(id).ok_or(Refused::NotKept)?;
+        let kept = |keeper: Arc<Destination>| keeper.dead_letter(id).map(|letter| (keeper, letter));
+        let (keeper, letter) = self.ranks(keeper).into_iter().find_map(kept).ok_or(Refused::NotKept)?;
         tracing::debug!(message_id = %letter.message.id(), dead_letter_id = %id, destination = %keeper.name, "redrive");
         if letter.listener.is_some() && to.is_none() {
             if let Some(own_task) = keeper.redrive(id)? {

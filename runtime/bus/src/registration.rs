@@ -71,10 +71,16 @@ impl Slot {
         self.removed.load(Ordering::SeqCst)
     }
 
+    /// No call of it begins any more. [`Slot::let_go`] follows when no lock is held.
     pub(crate) fn mark_removed(&self) {
         self.removed.store(true, Ordering::SeqCst);
+    }
+
+    /// Tells those who wait for a removed listener, and drops the instances that are kept for it.
+    pub(crate) fn let_go(&self) {
         self.quiet.wake_all();
-        drop(std::mem::take(&mut *self.borrowed.lock()));
+        let borrowed = std::mem::take(&mut *self.borrowed.lock());
+        drop(borrowed);
     }
 
     /// Waits until no call runs.
@@ -105,13 +111,14 @@ impl Slot {
     /// Keeps an instance for the next such call, up to a bound.
     pub(crate) fn give_back(&self, instance: Option<Box<dyn ListenerInstance>>) {
         let Some(instance) = instance else { return };
-        if self.is_removed() {
+        let mut borrowed = self.borrowed.lock();
+        // Under the lock: whoever marks the listener as removed looks here afterwards.
+        if borrowed.len() < BORROWED_INSTANCES_MAX && !self.is_removed() {
+            borrowed.push(instance);
             return;
         }
-        let mut borrowed = self.borrowed.lock();
-        if borrowed.len() < BORROWED_INSTANCES_MAX {
-            borrowed.push(instance);
-        }
+        drop(borrowed);
+        drop(instance);
     }
 }
 

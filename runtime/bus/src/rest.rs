@@ -56,9 +56,11 @@ impl Bus {
 
     /// How many messages were ever accepted, if no destination is busy.
     fn accepted_if_resting(&self) -> Option<u64> {
+        // Under the lock: one that is hidden, or shown again, meanwhile must not be missed.
+        let registry = self.shared.changes.lock();
         let table = self.shared.destinations.load();
         let mut accepted = 0;
-        for destination in table.values() {
+        for destination in table.values().chain(registry.hidden()) {
             if destination.counters.running.get() > 0 || destination.state().is_busy() {
                 return None;
             }
@@ -73,14 +75,14 @@ impl Bus {
     /// Not cancel safe: some destinations stay draining.
     pub async fn shutdown(&self, grace: Duration) -> ShutdownReport {
         let deadline = after(Instant::now(), grace);
-        let table = self.shared.destinations.load_full();
         let (built_in, others): (Vec<_>, Vec<_>) =
-            table.values().cloned().partition(|each| each.name.is_reserved());
+            self.shared.everywhere().into_iter().partition(|each| each.name.is_reserved());
         let mut report = ShutdownReport::default();
         // The built-in ones last: answers to requests that still run arrive there.
         self.close_all(others, deadline, &mut report).await;
         self.close_all(built_in, deadline, &mut report).await;
         report.interrupted.sort();
+        report.interrupted.dedup();
         report
     }
 

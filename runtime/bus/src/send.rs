@@ -190,6 +190,9 @@ impl Shared {
         origin: &Origin,
         body: &Outgoing,
     ) -> Result<(), SendError> {
+        if destination.is_events {
+            return Err(SendError::Invalid(format!("only the bus itself sends to `{}`", destination.name)));
+        }
         let hops_max = self.config.hops_max;
         if origin.hop_count > hops_max {
             return Err(SendError::HopsExceeded { hops: origin.hop_count, hops_max });

@@ -53,7 +53,8 @@ impl Bus {
     /// # Ok(()) }
     /// ```
     pub fn purge(&self, destination: &str) -> Result<Vec<DeadLetter>, DestinationError> {
-        self.destination(destination).map(|found| found.purge())
+        let ranks = self.existing_ranks(destination)?;
+        Ok(ranks.iter().flat_map(|found| found.purge()).collect())
     }
 
     /// Has a listener stand aside at every destination where it listens, until [`Bus::release_listener`]: on queued types
@@ -89,6 +90,9 @@ impl Bus {
     }
 
     fn set_aside(&self, listener: &str, suspended: bool) -> usize {
+        // Under the lock: a destination that appears meanwhile takes over how its listeners stand.
+        let registry = self.shared.changes.lock();
+        registry.hidden().for_each(|destination| _ = destination.suspend(listener, suspended));
         let all = self.shared.destinations();
         all.values().filter(|destination| destination.suspend(listener, suspended)).count()
     }
@@ -97,9 +101,7 @@ impl Bus {
     ///
     /// Without this a worker that sleeps keeps such an instance until its next message.
     pub fn forget_instances(&self, listener: &str) {
-        for destination in self.shared.destinations().values() {
-            destination.forget_instances(listener);
-        }
+        self.shared.everywhere().iter().for_each(|destination| destination.forget_instances(listener));
     }
 
     /// Switches a queued destination to running inline, for a test, or back.
@@ -124,6 +126,7 @@ impl Bus {
     /// # Ok(()) }
     /// ```
     pub fn run_inline(&self, destination: &str, inline: bool) -> Result<(), DestinationError> {
-        self.destination(destination).map(|found| found.set_inline(inline))
+        self.existing_ranks(destination)?.iter().for_each(|found| found.set_inline(inline));
+        Ok(())
     }
 }

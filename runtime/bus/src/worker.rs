@@ -186,6 +186,7 @@ impl Seat {
             Next::Wait(due) => {
                 // What was claimed may have been all there was: this look is the only one that sees the room it left.
                 let room_wanted = std::mem::take(&mut state.room_wanted);
+                destination.end_episode(&mut state);
                 let turn = if state.life == Life::Open {
                     sleep(*number, cx, &mut state, due, idle_since)
                 } else {
@@ -200,6 +201,7 @@ impl Seat {
                 if room_wanted {
                     destination.wake_those_who_want_room();
                 }
+                destination.events.drain_pending();
                 turn
             }
         }

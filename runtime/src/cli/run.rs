@@ -268,5 +268,6 @@ fn say_end(
 }
 
 fn letters(ended: &crate::platform::Ended) -> usize {
-    ended.statistics.iter().map(|each| each.dead_letters_kept).sum()
+    let kept: usize = ended.statistics.iter().map(|each| each.dead_letters_kept).sum();
+    kept + ended.dead_letters_of_removed
 }

@@ -1,6 +1,6 @@
 //! `sandbus:bus/destinations`: making, removing, looking at and listening to destinations, within the grants.
 
-use std::sync::{MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, MutexGuard, PoisonError, Weak};
 
 use sandbus_bus as bus;
 use sandbus_bus::{ConfigError, DestinationConfig, Registered, Workers};
@@ -8,6 +8,7 @@ use sandbus_bus::{ConfigError, DestinationConfig, Registered, Workers};
 use super::bindings::sandbus::bus::destinations::{
     DestinationError, DestinationStatistics, DestinationType, Host, Settings,
 };
+use super::left::LeftLetters;
 use super::state::{GuestFacts, HostState, Phase};
 use crate::limits::GUEST_DESTINATIONS_MAX;
 
@@ -29,14 +30,10 @@ impl Host for HostState {
         if !self.may_create(&name) {
             return Ok(Err(DestinationError::Denied));
         }
-        let bus = self.facts.bus.clone();
-        let removed = name.clone();
+        let facts = Arc::clone(&self.facts);
         // In a task of its own: removing the destination of the message in hand interrupts this very call.
-        let removing = tokio::spawn(async move { bus.destroy(&removed).await });
+        let removing = tokio::spawn(async move { facts.remove(&name).await });
         let ended = removing.await.map_err(|error| wasmtime::Error::msg(error.to_string()))?;
-        if ended.is_ok() {
-            self.facts.created().remove(&name);
-        }
         Ok(ended.map_err(wire_error))
     }
 
@@ -85,6 +82,19 @@ impl Host for HostState {
 }
 
 impl GuestFacts {
+    /// Removes the destination of this name that `create` makes: one that the host put before it stays.
+    async fn remove(&self, name: &str) -> Result<(), bus::DestinationError> {
+        let destroyed = self.bus.destroy_ranked(name, 0).await?;
+        self.created().remove(name);
+        self.left().keep(&self.name, destroyed.dead_letters);
+        Ok(())
+    }
+
+    /// The dead letters of the destinations that the guest has removed.
+    pub(crate) fn left(&self) -> MutexGuard<'_, LeftLetters> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn created(&self) -> MutexGuard<'_, std::collections::BTreeSet<String>> {
         self.created.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -147,8 +157,10 @@ fn config(name: &str, settings: Settings) -> Result<DestinationConfig, Destinati
 
 fn wire_error(error: bus::DestinationError) -> DestinationError {
     match error {
-        bus::DestinationError::NoSuchDestination(_) => DestinationError::NoSuchDestination,
-        bus::DestinationError::AlreadyExists(_) => DestinationError::AlreadyExists,
+        bus::DestinationError::NoSuchDestination(_) | bus::DestinationError::NoSuchRanking { .. } => {
+            DestinationError::NoSuchDestination
+        }
+        bus::DestinationError::AlreadyExists { .. } => DestinationError::AlreadyExists,
         bus::DestinationError::BuiltIn(_) => DestinationError::Denied,
         bus::DestinationError::Config(error) => DestinationError::Invalid(error.to_string()),
         error @ (bus::DestinationError::TooManyDestinations(_)

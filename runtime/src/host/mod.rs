@@ -5,6 +5,7 @@ pub(crate) mod bindings;
 mod convert;
 mod current_message;
 mod destinations;
+mod left;
 mod message_bus;
 mod output;
 mod state;

@@ -10,6 +10,7 @@ use wasmtime::ResourceLimiter;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
+use super::left::LeftLetters;
 use super::output::GuestOutput;
 use crate::limits;
 use crate::settings::{Grants, GuestLimits};
@@ -25,6 +26,8 @@ pub(crate) struct GuestFacts {
     pub(crate) listener: OnceLock<Weak<dyn MessageListener>>,
     /// The destinations that it has made and not removed.
     pub(crate) created: Mutex<BTreeSet<String>>,
+    /// The dead letters of those that it has removed.
+    pub(crate) left: Mutex<LeftLetters>,
 }
 
 /// The data of a store: the host's side of one instance.

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sandbus_bus::{Bus, DestinationConfig, DestinationStatistics, ShutdownReport};
+use sandbus_bus::{Bus, DeadLetter, DestinationConfig, DestinationStatistics, ShutdownReport};
 
 pub use build::{BuildError, build};
 pub use start::StartError;
@@ -49,6 +49,8 @@ pub struct Platform {
     bus: Bus,
     engine: SandboxEngine,
     guests: Vec<Arc<Guest>>,
+    /// Dead letters of destinations that were removed by guests that do not run any more.
+    left: Vec<DeadLetter>,
     /// Where what is left of the messages is saved; none where it is not.
     state_dir: Option<PathBuf>,
     shutdown_grace: Duration,
@@ -63,6 +65,8 @@ pub struct Ended {
     pub statistics: Vec<DestinationStatistics>,
     /// Guests whose `deactivate` did not end well, with the reason.
     pub not_deactivated: Vec<(String, String)>,
+    /// Dead letters of destinations that guests removed while the platform ran; they are saved with the others.
+    pub dead_letters_of_removed: usize,
     /// Where the dead letters were saved, if there were any, or why they could not be.
     pub saved: Option<Result<PathBuf, String>>,
 }
@@ -91,7 +95,7 @@ impl Platform {
     ///
     /// # Cancel safety
     /// Not cancel safe: some destinations stay closed, some guests deactivated.
-    pub async fn shutdown(self) -> Ended {
+    pub async fn shutdown(mut self) -> Ended {
         let bus = self.bus.shutdown(self.shutdown_grace).await;
         let mut not_deactivated = Vec::new();
         for guest in self.guests.iter().rev() {
@@ -101,8 +105,14 @@ impl Platform {
             }
         }
         let statistics = self.bus.all_statistics();
-        let saved =
-            self.state_dir.as_deref().and_then(|state_dir| save::save_dead_letters(&self.bus, state_dir));
-        Ended { bus, statistics, not_deactivated, saved }
+        // After the bus was asked: one whose destination is being removed at this moment is in one of the two.
+        let kept = save::kept(&self.bus);
+        let removed: Vec<_> = self.guests.iter().flat_map(|guest| guest.take_left_letters()).collect();
+        self.left.extend(removed);
+        let saved = self.state_dir.as_deref().and_then(|state_dir| {
+            let letters = save::each_once(kept.iter().chain(&self.left));
+            save::save_dead_letters(&letters, state_dir)
+        });
+        Ended { bus, statistics, not_deactivated, dead_letters_of_removed: self.left.len(), saved }
     }
 }

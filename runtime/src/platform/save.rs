@@ -1,23 +1,34 @@
 //! What is left of the messages when a platform ends: dead letters, one JSON document a line, in the state directory. They
 //! are not read at the next start.
 
+use std::collections::HashSet;
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use sandbus_bus::Bus;
+use sandbus_bus::{Bus, DeadLetter};
 
 use crate::codec;
 
-/// Saves all dead letters; none when there are none.
-pub(super) fn save_dead_letters(bus: &Bus, state_dir: &Path) -> Option<Result<PathBuf, String>> {
-    let mut lines = Vec::new();
-    for destination in bus.destinations() {
-        for letter in bus.dead_letters(destination.as_str()) {
-            lines.push(codec::dead_letter_to_json(&letter).to_string());
-        }
-    }
+/// What all destinations keep of the dead letters.
+pub(super) fn kept(bus: &Bus) -> Vec<DeadLetter> {
+    bus.destinations().iter().flat_map(|destination| bus.dead_letters(destination.as_str())).collect()
+}
+
+/// The same letters, each once.
+pub(super) fn each_once<'a>(letters: impl Iterator<Item = &'a DeadLetter>) -> Vec<&'a DeadLetter> {
+    let mut seen = HashSet::new();
+    letters.filter(|letter| seen.insert(letter.id)).collect()
+}
+
+/// Saves dead letters; none when there are none.
+pub(super) fn save_dead_letters(
+    letters: &[&DeadLetter],
+    state_dir: &Path,
+) -> Option<Result<PathBuf, String>> {
+    let lines: Vec<String> =
+        letters.iter().map(|letter| codec::dead_letter_to_json(letter).to_string()).collect();
     if lines.is_empty() {
         return None;
     }

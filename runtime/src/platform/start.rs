@@ -98,6 +98,7 @@ impl Platform {
             bus,
             engine,
             guests,
+            left: Vec::new(),
             state_dir: config.save_left.then_some(config.runtime.state_dir),
             shutdown_grace: config.runtime.shutdown_grace,
         };
@@ -129,6 +130,7 @@ impl Platform {
         let mut named = Vec::new();
         for (place, error) in failed.into_iter().rev() {
             let guest = self.guests.remove(place);
+            self.left.extend(guest.take_left_letters());
             tracing::error!(guest = guest.name(), %error, "`activate` did not end well");
             for destination in self.bus.destinations() {
                 self.bus.unregister(destination.as_str(), guest.name()).await;

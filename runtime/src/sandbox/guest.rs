@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
-use sandbus_bus::{BoxFuture, Bus, Cause, Fault, Instant, ListenerInstance, MessageListener, Origin, until};
+use sandbus_bus::{
+    BoxFuture, Bus, Cause, DeadLetter, Fault, Instant, ListenerInstance, MessageListener, Origin, until,
+};
 
 use super::admission::Admission;
 use super::component::Loaded;
@@ -63,6 +65,7 @@ impl Guest {
             bus: bus.clone(),
             listener: OnceLock::new(),
             created: Mutex::default(),
+            left: Mutex::default(),
         });
         let guest = Arc::new(Self {
             engine: engine.clone(),
@@ -95,6 +98,12 @@ impl Guest {
     #[must_use]
     pub fn loaded(&self) -> &Loaded {
         &self.loaded
+    }
+
+    /// The dead letters of the destinations that it has removed; they are the caller's then.
+    #[must_use]
+    pub fn take_left_letters(&self) -> Vec<DeadLetter> {
+        self.facts.left().take()
     }
 
     /// Live instances.

@@ -77,6 +77,20 @@ impl DeadLetters {
         removed
     }
 
+    /// Keeps the letters of another destination too, and answers how many had to leave or were too old.
+    pub(crate) fn adopt(&mut self, letters: Vec<DeadLetter>, bounds: &DeadLetterBounds, now: Instant) -> u64 {
+        self.bytes += letters.iter().map(DeadLetter::size_bytes).sum::<usize>();
+        self.letters.extend(letters);
+        self.letters.make_contiguous().sort_by_key(DeadLetter::age_order);
+        self.prune(bounds, now)
+    }
+
+    /// Takes out all of them.
+    pub(crate) fn take_all(&mut self) -> Vec<DeadLetter> {
+        self.bytes = 0;
+        std::mem::take(&mut self.letters).into()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.letters.len()
     }

@@ -183,6 +183,11 @@ pub struct DeadLetter {
 }
 
 impl DeadLetter {
+    /// Orders letters of several destinations, the oldest first; the wall clock tells apart what the bus clock does not.
+    pub(crate) fn age_order(&self) -> (Instant, SystemTime) {
+        (self.since, self.at)
+    }
+
     /// Payload and values together, as they count against the bound.
     fn size_bytes(&self) -> usize {
         self.message.payload().len() + self.values.size_bytes()

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::{Destination, Life, State};
-use crate::config::DestinationConfig;
 use crate::dead_letter::DeadLetterReason;
 use crate::entry::{Content, Entry, Target, Targets};
 use crate::error::{QueueUnit, RequestError, SendError};
@@ -72,6 +71,17 @@ impl Destination {
         let Some(key) = message.options().and_then(|options| options.dedup_key.as_ref()) else {
             return self.admit(message, is_answer);
         };
+        let admitted = self.admit_first_of(key, message, is_answer);
+        self.events.drain_pending();
+        admitted
+    }
+
+    fn admit_first_of(
+        self: &Arc<Self>,
+        key: &Arc<str>,
+        message: &Arc<Message>,
+        is_answer: bool,
+    ) -> Result<Admitted, SendError> {
         let (window, now) = (self.config().dedup_window, Instant::now());
         // Held until the message is in or not: two of one key that come at once must not both pass.
         let mut dedup = self.dedup.lock();
@@ -81,7 +91,8 @@ impl Destination {
             end_without_listener(message, None);
             return Ok(Admitted::Duplicate(first));
         }
-        let admitted = self.admit(message, is_answer)?;
+        let (state, to) = self.state_for(message);
+        let admitted = self.admit_to(state, message, is_answer, &to)?;
         if !matches!(admitted, Admitted::WaitForRoom(_) | Admitted::Handled) {
             dedup.remember(key, message.id(), now);
         }
@@ -95,7 +106,9 @@ impl Destination {
         is_answer: bool,
     ) -> Result<Admitted, SendError> {
         let (state, to) = self.state_for(message);
-        self.admit_to(state, message, is_answer, &to)
+        let admitted = self.admit_to(state, message, is_answer, &to);
+        self.events.drain_pending();
+        admitted
     }
 
     /// Takes the lock, and says who of those that listen receives `message`.
@@ -173,7 +186,8 @@ impl Destination {
         to: &Receivers,
     ) -> Admitted {
         let count = to.of(&state).len();
-        state.full = false;
+        // What was rejected may have been too large for an empty queue: nothing would leave to end the episode.
+        self.end_episode(&mut state);
         self.take_on(message, count as u64);
         let entries = self.entries_per_message(to.of(&state));
         if message.options().is_some() || matches!(to, Receivers::Chosen(_)) {
@@ -248,9 +262,7 @@ impl Destination {
                 Ok(Admitted::Settled)
             }
             OnNoListener::DeadLetter => {
-                let config = Arc::clone(&state.config);
-                drop(state);
-                self.bury_at_the_door(message, DeadLetterReason::NoListener, &config);
+                self.bury_at_the_door(state, message, DeadLetterReason::NoListener);
                 Ok(Admitted::Settled)
             }
             OnNoListener::Hold => match state.no_room(&self.name, 1, message.size_bytes()) {
@@ -285,12 +297,18 @@ impl Destination {
     /// Keeps a message that never got in as one dead letter; redriven, it is sent anew.
     pub(super) fn bury_at_the_door(
         &self,
+        state: MutexGuard<'_, State>,
         message: &Arc<Message>,
         reason: DeadLetterReason,
-        config: &DestinationConfig,
     ) {
+        let config = Arc::clone(&state.config);
         self.take_on(message, 1);
-        self.bury(Content::sent(message), None, reason, config);
+        // Under the lock: whoever destroys the destination waits for the letter, and takes it along.
+        self.counters.running.add(1);
+        drop(state);
+        self.bury_quietly(Content::sent(message), None, reason, &config);
+        self.counters.running.sub(1);
+        self.tell_change();
     }
 }
 

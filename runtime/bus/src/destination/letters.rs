@@ -10,12 +10,30 @@ use crate::statistics::DropReason;
 use crate::sync::Instant;
 
 impl Destination {
-    /// Keeps a dead letter; the oldest leave for it.
+    /// Keeps a dead letter; the oldest leave for it. The caller drains the events.
     pub(super) fn keep(&self, letter: DeadLetter, config: &DestinationConfig) {
         self.counters.dead_letters.add(1);
         let mut letters = self.dead_letters.lock();
         let left = letters.push(letter, &config.dead_letters);
         self.counters.drop(DropReason::DeadLetterBound, left);
+        drop(letters);
+        self.tell_letters_left(left);
+    }
+
+    /// Gives all of them away, from a destination that is closed and gone.
+    pub(crate) fn take_dead_letters(&self) -> Vec<DeadLetter> {
+        self.dead_letters.lock().take_all()
+    }
+
+    /// Keeps those of another destination of its name, too. The caller drains the events.
+    pub(crate) fn adopt(&self, adopted: Vec<DeadLetter>) {
+        let config = self.config();
+        let mut letters = self.dead_letters.lock();
+        self.counters.door.owed.add(adopted.len() as u64);
+        let left = letters.adopt(adopted, &config.dead_letters, Instant::now());
+        self.counters.drop(DropReason::DeadLetterBound, left);
+        drop(letters);
+        self.tell_letters_left(left);
     }
 
     /// What is kept of the dead letters, the oldest first.
@@ -55,5 +73,8 @@ impl Destination {
         let mut letters = self.dead_letters.lock();
         let left = letters.prune(&config.dead_letters, Instant::now());
         self.counters.drop(DropReason::DeadLetterBound, left);
+        drop(letters);
+        self.tell_letters_left(left);
+        self.events.drain_pending();
     }
 }

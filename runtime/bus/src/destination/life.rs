@@ -47,6 +47,7 @@ impl Destination {
             if state.paused { state.queue.take_all() } else { state.queue.take_not_ready() }
         };
         self.bury_entries(left);
+        self.tell_room(self.state());
         self.wake_all_workers();
         self.room.wake_all();
         let interrupted = until(deadline, pin!(self.workers_gone())).await.is_err();
@@ -78,6 +79,7 @@ impl Destination {
             state.queue.take_all()
         };
         self.bury_entries(left);
+        self.tell_room(self.state());
         self.wake_all_workers();
         self.workers_gone().await;
         self.interrupt.lower();
@@ -109,7 +111,7 @@ impl Destination {
     /// Opens a closed destination again: listeners are kept, statistics start from zero. An open one stays as it is.
     pub(crate) fn reopen(self: &Arc<Self>) {
         let mut state = self.state();
-        if state.life != Life::Closed {
+        if state.life != Life::Closed || state.leaving {
             return;
         }
         state.life = Life::Open;

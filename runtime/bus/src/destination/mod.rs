@@ -3,10 +3,13 @@
 
 mod accept;
 mod deliver;
+mod events;
 mod flight;
 mod inline;
 mod letters;
 mod life;
+mod listeners;
+mod rank;
 mod redrive;
 mod reject;
 mod report;
@@ -23,14 +26,11 @@ use crate::clock::{Clock, WallClock};
 use crate::config::DestinationConfig;
 use crate::dead_letter::DeadLetters;
 use crate::dedup::Dedup;
-use crate::entry::{Target, Targets};
-use crate::error::DestinationError;
+use crate::events::Hub;
 use crate::hooks::Hooks;
-use crate::limits::LISTENERS_MAX;
-use crate::listener::MessageListener;
-use crate::name::DestinationName;
+use crate::name::{DestinationName, EVENTS};
 use crate::queue::Queue;
-use crate::registration::{ListenerSet, Slot};
+use crate::registration::ListenerSet;
 use crate::statistics::{Counters, Padded};
 use crate::sync::{AtomicUsize, Mutex, MutexGuard, Ordering, Wakers};
 use crate::types::CustomType;
@@ -38,6 +38,8 @@ use crate::types::DestinationType;
 
 pub(crate) use accept::{Admitted, Inline};
 pub use life::Closed;
+pub use listeners::Registered;
+pub(crate) use listeners::Taken;
 pub(crate) use redrive::Refused;
 pub(crate) use settle::Manner;
 
@@ -46,6 +48,12 @@ pub(crate) struct Destination {
     pub(crate) name: DestinationName,
     pub(crate) destination_type: DestinationType,
     pub(crate) custom_type: Option<CustomType>,
+    /// Whether it is `sandbus/events`, where only the bus itself sends.
+    pub(crate) is_events: bool,
+    /// Among the destinations of its name: the highest one is the one that senders see.
+    pub(crate) ranking: i32,
+    /// Where its events go.
+    pub(crate) events: Arc<Hub>,
     /// Weak, because the bus owns its destinations.
     pub(crate) bus: Weak<Shared>,
     /// Those of the bus: a delivery must not count a reference up to look at them.
@@ -60,6 +68,8 @@ pub(crate) struct Destination {
     /// What is kept, with the counters of what has left it. Taken last: under it no other lock is.
     dead_letters: Mutex<DeadLetters>,
     dedup: Mutex<Dedup>,
+    /// Dead letters that left at the bound, as far as nobody was told of them yet.
+    letters_left: Mutex<events::LettersLeft>,
     /// Woken when a worker leaves or goes to sleep.
     changed: Wakers,
     /// Woken when an entry leaves the queue while somebody waits for room.
@@ -76,8 +86,13 @@ pub(crate) struct State {
     pub(crate) queue: Queue,
     pub(crate) listeners: Arc<ListenerSet>,
     pub(crate) pool: Pool,
-    /// Whether the queue was full at the last attempt to enter it, so that one episode is one warning.
-    full: bool,
+    /// Whether a message was turned away for want of room, and a quarter of the bounds has not been free since: one episode
+    /// is one warning and one event.
+    pub(crate) full: bool,
+    /// Whether one of a higher ranking stands before it.
+    hidden: bool,
+    /// Whether it is being destroyed: it does not open again, and takes over for nobody.
+    leaving: bool,
     /// Whether somebody waits for room.
     pub(crate) room_wanted: bool,
 }
@@ -110,19 +125,13 @@ pub(crate) struct Started {
     claim: Arc<Claim>,
 }
 
-/// Whether a registration changed anything.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Registered {
-    /// The listener receives from now on.
-    Now,
-    /// A listener of this name was there already; nothing changed.
-    Already,
-    /// The destination does not exist yet; the listener attaches when it appears.
-    WhenItAppears,
-}
-
 impl Destination {
-    pub(crate) fn new(config: DestinationConfig, bus: Weak<Shared>) -> Arc<Self> {
+    pub(crate) fn new(
+        config: DestinationConfig,
+        ranking: i32,
+        bus: Weak<Shared>,
+        events: Arc<Hub>,
+    ) -> Arc<Self> {
         let mut state = State {
             life: Life::Open,
             paused: config.paused,
@@ -131,6 +140,8 @@ impl Destination {
             listeners: Arc::default(),
             pool: Pool::default(),
             full: false,
+            hidden: false,
+            leaving: false,
             room_wanted: false,
             config: Arc::new(config),
         };
@@ -141,6 +152,9 @@ impl Destination {
             custom_type: state.config.custom_type.clone(),
             hooks: bus.upgrade().map(|bus| Arc::clone(&bus.hooks)).unwrap_or_default(),
             clock: bus.upgrade().map_or_else(|| Clock::new(WallClock::System), |bus| bus.clock),
+            is_events: state.config.name.as_str() == EVENTS,
+            ranking,
+            events,
             bus,
             counters: Counters::default(),
             interrupt: Interrupt::default(),
@@ -148,6 +162,7 @@ impl Destination {
             state: Padded(Mutex::new(state)),
             dead_letters: Mutex::default(),
             dedup: Mutex::default(),
+            letters_left: Mutex::default(),
             changed: Wakers::default(),
             room: Wakers::default(),
         })
@@ -173,78 +188,6 @@ impl Destination {
 
     pub(crate) fn listeners(&self) -> Arc<ListenerSet> {
         Arc::clone(&self.state().listeners)
-    }
-
-    /// Has `listener` receive from now on. What was held for a first listener is owed to it.
-    pub(crate) fn register(
-        self: &Arc<Self>,
-        listener: Arc<dyn MessageListener>,
-    ) -> Result<Registered, DestinationError> {
-        let mut state = self.state();
-        if state.listeners.iter().any(|slot| &*slot.name == listener.name()) {
-            return Ok(Registered::Already);
-        }
-        if state.listeners.len() >= LISTENERS_MAX {
-            return Err(DestinationError::TooManyListeners(self.name.clone(), LISTENERS_MAX));
-        }
-        state.gather_fixed();
-        let suspended = listener.is_suspended();
-        let slot = Slot::new(listener);
-        if suspended {
-            slot.breaker.suspend();
-        }
-        Arc::make_mut(&mut state.listeners).push(Arc::clone(&slot));
-        let delayed = self.name_held(&mut state, &slot);
-        let ready = state.queue.ready_len();
-        self.rouse(state, ready);
-        if delayed {
-            self.rouse_for_retry();
-        }
-        Ok(Registered::Now)
-    }
-
-    /// Has what was held be owed to its first listener. Answers whether some of it waits for its time.
-    fn name_held(&self, state: &mut State, slot: &Arc<Slot>) -> bool {
-        let mut delayed = false;
-        for mut entry in state.queue.take_held() {
-            entry.listeners = 1;
-            let due = entry.message.delayed_until();
-            entry.targets = match (self.destination_type, due) {
-                (DestinationType::Serial, None) => Targets::All(Arc::clone(&state.listeners)),
-                (DestinationType::Serial, _) => Targets::Some(vec![Target::first_at(slot, due)]),
-                _ => Targets::One(Target::first_at(slot, due)),
-            };
-            match due {
-                Some(due) => state.queue.push_waiting(entry, due),
-                None => state.queue.push(entry),
-            }
-            delayed |= due.is_some();
-        }
-        delayed
-    }
-
-    /// Takes `listener` away: no call of it begins any more, running ones are waited for, what is queued for it is settled.
-    /// Answers whether it was there.
-    pub(crate) async fn unregister(&self, listener: &str) -> bool {
-        let (slot, owed, config) = {
-            let mut state = self.state();
-            let Some(place) = state.listeners.iter().position(|slot| &*slot.name == listener) else {
-                return false;
-            };
-            state.gather_fixed();
-            let slot = Arc::make_mut(&mut state.listeners).remove(place);
-            slot.mark_removed();
-            let owed = state.queue.remove_listener(&slot);
-            (slot, owed, Arc::clone(&state.config))
-        };
-        for entry in &owed {
-            self.settle_removed(entry.content(), &entry.target, entry.listeners, &config);
-        }
-        self.tell_room(self.state());
-        // Workers that sleep keep instances of it; awake, they let go of them.
-        self.wake_all_workers();
-        slot.quiet().await;
-        true
     }
 
     /// Wakes or starts workers for `ready` entries that became ready just now.
@@ -299,16 +242,16 @@ impl Destination {
     /// Tells those who wait for room, once there is a quarter of the bounds: waking a task for each entry that leaves
     /// costs more than the entry.
     pub(crate) fn tell_room(&self, mut state: MutexGuard<'_, State>) {
-        if !state.room_wanted {
+        if (!state.room_wanted && !state.full) || !state.has_room() {
             return;
         }
-        let (entries, bytes) = (state.queue.entries(), state.queue.bytes());
-        let enough = |waits: usize, max: usize| waits <= max - max.div_ceil(4);
-        if enough(entries, state.config.queue_entries_max) && enough(bytes, state.config.queue_bytes_max) {
-            state.room_wanted = false;
-            drop(state);
+        self.end_episode(&mut state);
+        let wanted = std::mem::take(&mut state.room_wanted);
+        drop(state);
+        if wanted {
             self.room.wake_all();
         }
+        self.events.drain_pending();
     }
 
     /// Has those who wait for room look again.
@@ -337,6 +280,13 @@ impl State {
         let claim = Arc::<Claim>::default();
         self.pool.claims.push(Arc::clone(&claim));
         Some(Started { number: self.pool.last_number, claim })
+    }
+
+    /// Whether a quarter of the bounds is free.
+    fn has_room(&self) -> bool {
+        let enough = |waits: usize, max: usize| waits <= max - max.div_ceil(4);
+        enough(self.queue.entries(), self.config.queue_entries_max)
+            && enough(self.queue.bytes(), self.config.queue_bytes_max)
     }
 
     /// Takes back what workers have claimed and not begun; true when something is ready now.

@@ -79,9 +79,10 @@ impl Destination {
             self.counters.running.add(1);
             return Ok(Some(OwnTask { entry, manner }));
         }
-        state.full = false;
+        self.end_episode(&mut state);
         state.queue.push(entry);
         self.rouse(state, 1);
+        self.events.drain_pending();
         Ok(None)
     }
 
@@ -139,7 +140,12 @@ impl Destination {
             };
         }
         leave()?;
-        if nobody_listens { Ok(self.hold(state, message)) } else { Ok(self.enqueue(state, message, &to)) }
+        if nobody_listens {
+            return Ok(self.hold(state, message));
+        }
+        let admitted = self.enqueue(state, message, &to);
+        self.events.drain_pending();
+        Ok(admitted)
     }
 
     /// Whether whoever sends runs the listeners, also where there is room; a paused queue takes what is sent all the same.

@@ -14,7 +14,7 @@ use crate::statistics::{DropReason, RejectReason};
 use crate::sync::MutexGuard;
 
 impl Destination {
-    /// Applies the policy for a full queue.
+    /// Applies the policy for a full queue. The caller drains the events.
     pub(super) fn reject(
         self: &Arc<Self>,
         mut state: MutexGuard<'_, State>,
@@ -24,6 +24,7 @@ impl Destination {
     ) -> Result<Admitted, SendError> {
         if !std::mem::replace(&mut state.full, true) {
             tracing::warn!(destination = %self.name, policy = state.config.rejected_execution.name(), "{full}");
+            self.begin_episode(&state);
         }
         let config = Arc::clone(&state.config);
         let receivers = to.of(&state);
@@ -52,8 +53,7 @@ impl Destination {
                 Ok(Admitted::Settled)
             }
             RejectedExecution::DeadLetter => {
-                drop(state);
-                self.bury_at_the_door(message, DeadLetterReason::QueueFull, &config);
+                self.bury_at_the_door(state, message, DeadLetterReason::QueueFull);
                 Ok(Admitted::Settled)
             }
             RejectedExecution::DiscardOldest => self.discard_oldest(state, message, to, full),

@@ -105,6 +105,7 @@ impl Destination {
         if let Some(kind) = outcome.failure() {
             self.counters.fail(kind);
         }
+        self.tell_fault(&flight.message, target, &outcome);
         let last = LastAttempt { slot: &target.slot, attempts: target.attempt, outcome: &outcome, usage };
         if manner.is_direct() {
             self.counters.reported.add(1);
@@ -199,6 +200,7 @@ impl Destination {
         };
         self.counters.door.owed.add(1);
         self.keep_letter(Content::sent(&unsent), None, reason, text, &self.config());
+        self.events.drain_pending();
     }
 
     /// Settles a delivery whose task went away in the middle of it.
@@ -274,8 +276,20 @@ impl Destination {
         }
     }
 
-    /// Keeps a message, for one listener or for none, as a dead letter, and ends the pair.
+    /// Keeps a message, for one listener or for none, as a dead letter, and ends the pair. To be called under no lock.
     pub(super) fn bury(
+        &self,
+        content: Content<'_>,
+        last: Option<LastAttempt<'_>>,
+        reason: DeadLetterReason,
+        config: &DestinationConfig,
+    ) {
+        self.bury_quietly(content, last, reason, config);
+        self.events.drain_pending();
+    }
+
+    /// The same for a caller that drains the events itself.
+    pub(super) fn bury_quietly(
         &self,
         content: Content<'_>,
         last: Option<LastAttempt<'_>>,

@@ -8,6 +8,7 @@ use super::Destination;
 use crate::config::{ConfigError, DestinationConfig};
 use crate::dead_letter::{DeadLetter, DeadLetterId, DeadLetterReason};
 use crate::entry::{Entry, Target, Targets};
+use crate::events::Event;
 use crate::request::never_received;
 use crate::statistics::DropReason;
 use crate::sync::{Instant, Ordering};
@@ -27,12 +28,18 @@ impl Destination {
             state.gather();
             state.queue.set_priorities(config.priority);
         }
+        let (before, after) = (state.config.workers, config.workers);
         state.config = Arc::new(config);
+        if before != after && !state.hidden {
+            self.events.push(|| Event::WorkerPoolResized { destination: self.name.clone(), before, after });
+        }
+        self.end_episode(&mut state);
         let ready = state.queue.ready_len();
         self.rouse(state, ready);
         // Workers that sleep have another keep-alive, or are too many; senders may have room now.
         self.wake_all_workers();
         self.wake_those_who_want_room();
+        self.events.drain_pending();
         Ok(())
     }
 
@@ -53,6 +60,7 @@ impl Destination {
                 Some(never_received("purged before anybody received it"))
             });
         }
+        self.tell_room(self.state());
         self.wake_those_who_want_room();
         self.tell_change();
         letters

@@ -88,7 +88,7 @@ async fn idle_does_not_hang_when_what_it_waits_for_is_paused_unregistered_closed
             "unregister" => assert!(bus.unregister("t/s", "l").await),
             "close" => assert_eq!(bus.close("t/s", secs(1)).await.unwrap().dead_letters, 1),
             "close now" => assert_eq!(bus.close_now("t/s").await.unwrap().dead_letters, 1),
-            _ => bus.destroy("t/s").await.unwrap(),
+            _ => assert_eq!(bus.destroy("t/s").await.unwrap().dead_letters.len(), 1),
         }
         assert!(idle.await.unwrap(), "{act}");
         settled(&bus).await;

@@ -1,0 +1,142 @@
+//! Who observes events in the host, and which ones. When they are told stands in `hub`.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use super::{Event, Hub};
+use crate::bus::Bus;
+use crate::name::DestinationName;
+use crate::sync::{AtomicBool, Ordering};
+
+/// Observes events in the host; a closure `Fn(&Event)` is one.
+///
+/// It runs in the task whose change is told, under no lock of the bus, so that it may call the bus; it should be quick.
+/// One observer is told one event at a time. One that panics is warned of and goes on.
+pub trait Observer: Send + Sync + 'static {
+    /// Is told of an event.
+    fn observe(&self, event: &Event);
+}
+
+impl<F: Fn(&Event) + Send + Sync + 'static> Observer for F {
+    fn observe(&self, event: &Event) {
+        self(event);
+    }
+}
+
+/// Which events an observer is told of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EventFilter {
+    /// All.
+    All,
+    /// Those about the destination of this name, which need not exist yet, and `events-missed`.
+    Destination(DestinationName),
+}
+
+impl EventFilter {
+    fn matches(&self, event: &Event) -> bool {
+        match self {
+            EventFilter::All => true,
+            EventFilter::Destination(name) => match event {
+                Event::EventsMissed { .. } => true,
+                event => event.destination() == Some(name),
+            },
+        }
+    }
+}
+
+/// One observer, as the hub knows it.
+pub(super) struct Watcher {
+    filter: EventFilter,
+    observer: Box<dyn Observer>,
+    ended: AtomicBool,
+    /// Whether it panicked at the last event, so that one episode is one warning.
+    panicked: AtomicBool,
+}
+
+impl Watcher {
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::SeqCst)
+    }
+
+    /// Tells an event, if it is one that this observer wants.
+    pub(super) fn tell(&self, event: &Event) {
+        if self.has_ended() || !self.filter.matches(event) {
+            return;
+        }
+        let told = catch_unwind(AssertUnwindSafe(|| self.observer.observe(event)));
+        let panicked = told.is_err();
+        if panicked && !self.panicked.load(Ordering::Relaxed) {
+            tracing::warn!(
+                event = event.name(),
+                "an observer panicked; it is told of the next event all the same"
+            );
+        }
+        self.panicked.store(panicked, Ordering::Relaxed);
+    }
+}
+
+/// An observer's place; dropping it ends the observation.
+///
+/// A call of the observer that runs at that moment on another thread is not waited for.
+#[must_use = "dropping it ends the observation"]
+pub struct Observation {
+    hub: Arc<Hub>,
+    watcher: Arc<Watcher>,
+}
+
+impl std::fmt::Debug for Observation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Observation").field("filter", &self.watcher.filter).finish_non_exhaustive()
+    }
+}
+
+impl Observation {
+    /// Ends the observation; the same as dropping it.
+    pub fn unobserve(self) {}
+}
+
+impl Drop for Observation {
+    fn drop(&mut self) {
+        self.watcher.ended.store(true, Ordering::SeqCst);
+        self.hub.leave(&self.watcher);
+    }
+}
+
+impl Bus {
+    /// Has `observer` told of events: first of what exists, then of what happens next, nothing twice and nothing missed.
+    ///
+    /// What exists is told as added destinations, sorted by name, each followed by its registered listeners, and loaded
+    /// guests. The order of events is the order of the changes. Usually the observer is told before the change's own call
+    /// returns; when another thread is telling events just then, it tells this one, too.
+    ///
+    /// An observer that holds the bus keeps it alive until its observation ends.
+    pub fn observe(&self, filter: EventFilter, observer: impl Observer) -> Observation {
+        let watcher = Arc::new(Watcher {
+            filter,
+            observer: Box::new(observer),
+            ended: AtomicBool::new(false),
+            panicked: AtomicBool::new(false),
+        });
+        let hub = Arc::clone(&self.shared.events);
+        {
+            // Under the lock that every destination and listener comes and goes under: what exists is told, what comes
+            // after it is told as it comes.
+            let _registry = self.shared.changes.lock();
+            let existing = match &watcher.filter {
+                EventFilter::All => self.shared.existing(),
+                EventFilter::Destination(name) => self.shared.existing_at(name.as_str()),
+            };
+            hub.arrive(&watcher, existing);
+        }
+        hub.drain();
+        Observation { hub, watcher }
+    }
+
+    /// Tells an event that the bus cannot know of: a guest was loaded, unloaded, put into quarantine, or has recovered.
+    ///
+    /// Loaded guests are remembered until they are unloaded, and told to observers that come later.
+    pub fn announce(&self, event: Event) {
+        self.shared.events.announce(event);
+        self.shared.events.drain();
+    }
+}

@@ -1,0 +1,46 @@
+//! The dead letters of destinations that a guest removed: they belong to no destination any more, and wait to be saved when
+//! the platform ends. It saves nothing.
+
+use std::collections::VecDeque;
+
+use sandbus_bus::DeadLetter;
+use sandbus_bus::limits::{DEAD_LETTER_BYTES_MAX, DEAD_LETTERS_MAX};
+
+/// Dead letters that are left of removed destinations, within the bounds of one destination; the oldest leave first.
+#[derive(Debug, Default)]
+pub(crate) struct LeftLetters {
+    letters: VecDeque<DeadLetter>,
+    bytes: usize,
+    /// Whether some had to leave, so that it is one warning.
+    over: bool,
+}
+
+impl LeftLetters {
+    /// Keeps the letters of a destination that the guest of this name removed.
+    pub(crate) fn keep(&mut self, guest: &str, letters: Vec<DeadLetter>) {
+        self.bytes += letters.iter().map(size_bytes).sum::<usize>();
+        self.letters.extend(letters);
+        while self.letters.len() > DEAD_LETTERS_MAX
+            || (self.bytes > DEAD_LETTER_BYTES_MAX && self.letters.len() > 1)
+        {
+            let Some(oldest) = self.letters.pop_front() else { break };
+            self.bytes -= size_bytes(&oldest);
+            if !std::mem::replace(&mut self.over, true) {
+                tracing::warn!(
+                    guest,
+                    "dead letters of removed destinations leave: there are more than are kept"
+                );
+            }
+        }
+    }
+
+    /// Gives them away.
+    pub(crate) fn take(&mut self) -> Vec<DeadLetter> {
+        self.bytes = 0;
+        std::mem::take(&mut self.letters).into()
+    }
+}
+
+fn size_bytes(letter: &DeadLetter) -> usize {
+    letter.message.payload().len() + letter.values.size_bytes()
+}
