@@ -60,7 +60,10 @@ impl Known {
 
     fn unknown_name(&self, guest: &str, reference: &Reference) -> Option<Problem> {
         let name = reference.text.as_str();
-        let built_in = reference.kind == ReferenceKind::Send && name == sandbus_bus::DEFAULT_RESPONSE;
+        let built_in = match reference.kind {
+            ReferenceKind::Send => name == sandbus_bus::DEFAULT_RESPONSE,
+            ReferenceKind::Listen | ReferenceKind::ListensTo => name == sandbus_bus::EVENTS,
+        };
         let defined = self.defined.iter().any(|(other, _)| other == name);
         if built_in || defined || self.prefixes.iter().any(|prefix| name.starts_with(prefix)) {
             return None;
@@ -89,8 +92,9 @@ impl Known {
     fn help_without_near_name(&self, name: &str) -> String {
         if name.starts_with(sandbus_bus::RESERVED_PREFIX) {
             return format!(
-                "the only built-in destination is `{}`, and guests may only send to it",
-                sandbus_bus::DEFAULT_RESPONSE
+                "guests may send to the built-in `{}`, and listen to the built-in `{}`",
+                sandbus_bus::DEFAULT_RESPONSE,
+                sandbus_bus::EVENTS
             );
         }
         const SHOWN_MAX: usize = 8;
