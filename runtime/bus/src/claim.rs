@@ -24,9 +24,9 @@ pub(crate) struct Left {
 }
 
 impl Claim {
-    /// Adds entries, which still wait.
-    pub(crate) fn extend(&self, entries: impl Iterator<Item = Entry>) {
-        self.0.lock().entries.extend(entries);
+    /// Adds entries at the end, which still wait.
+    pub(crate) fn fill(&self, fill: impl FnOnce(&mut VecDeque<Entry>)) {
+        fill(&mut self.0.lock().entries);
     }
 
     /// Gives back what is not begun.

@@ -6,11 +6,12 @@
 
 mod aside;
 mod lanes;
+mod line;
 mod ready;
 mod take;
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use crate::claim::Claim;
@@ -20,6 +21,7 @@ use crate::sync::Instant;
 use aside::Aside;
 pub(crate) use lanes::Lane;
 use lanes::Lanes;
+use line::Line;
 use ready::Ready;
 
 /// What there is to take.
@@ -34,7 +36,7 @@ pub(crate) enum Next {
 pub(crate) struct Queue {
     ready: Ready,
     /// Accepted while nobody listened.
-    held: VecDeque<Entry>,
+    held: Line<Entry>,
     /// Delayed messages, retries that step aside, and everything else that is not due yet.
     waiting: BinaryHeap<Reverse<Waiting>>,
     /// The head of a serial destination, which waits for its retry and keeps the others behind it.
@@ -75,13 +77,13 @@ impl Ord for Waiting {
 impl Queue {
     /// Names the listeners of what waits; to be called before they change, and before what waits is taken for good.
     pub(crate) fn fix(&mut self, listeners: &Arc<ListenerSet>) {
-        self.ready.lines_mut().flatten().for_each(|entry| entry.targets.fix(listeners));
+        self.ready.lines_mut().flat_map(Line::iter_mut).for_each(|entry| entry.targets.fix(listeners));
     }
 
     /// Moves up to `count` entries that are ready into `claim`. Their order is kept, and they still wait.
     pub(crate) fn claim(&mut self, claim: &Claim, count: usize) {
         if count > 0 {
-            claim.extend(self.ready.claim(count));
+            claim.fill(|claimed| self.ready.claim(count, claimed));
         }
     }
 

@@ -3,22 +3,23 @@
 
 use std::collections::VecDeque;
 
+use super::line::Line;
 use crate::entry::Entry;
 use crate::limits::{PRIORITY_DEFAULT, PRIORITY_MAX};
 
 /// One line for each priority, the highest first.
-type Levels = [VecDeque<Entry>; PRIORITY_MAX as usize + 1];
+type Levels = [Line<Entry>; PRIORITY_MAX as usize + 1];
 
 /// Entries that a worker could take at this moment.
 #[derive(Default)]
 pub(super) struct Ready {
-    plain: VecDeque<Entry>,
+    plain: Line<Entry>,
     /// None where priorities do not count.
     levels: Option<Box<Levels>>,
 }
 
 impl Ready {
-    fn line(&mut self, entry: &Entry) -> &mut VecDeque<Entry> {
+    fn line(&mut self, entry: &Entry) -> &mut Line<Entry> {
         let Some(levels) = &mut self.levels else { return &mut self.plain };
         let asked = entry.message.options().and_then(|options| options.priority).unwrap_or(PRIORITY_DEFAULT);
         match levels.get_mut(usize::from(PRIORITY_MAX.saturating_sub(asked))) {
@@ -39,42 +40,39 @@ impl Ready {
     pub(super) fn pop_front(&mut self) -> Option<Entry> {
         match &mut self.levels {
             None => self.plain.pop_front(),
-            Some(levels) => levels.iter_mut().find_map(VecDeque::pop_front),
+            Some(levels) => levels.iter_mut().find_map(Line::pop_front),
         }
     }
 
-    /// Takes up to `count` entries from the front. None where priorities count: what is claimed could not be overtaken.
-    pub(super) fn claim(&mut self, count: usize) -> impl Iterator<Item = Entry> + '_ {
-        let count = count.min(self.plain.len());
-        self.plain.drain(..count)
+    /// Moves up to `count` entries from the front. None where priorities count: what is claimed could not be overtaken.
+    pub(super) fn claim(&mut self, count: usize, to: &mut VecDeque<Entry>) {
+        self.plain.move_front(count, to);
     }
 
     pub(super) fn len(&self) -> usize {
-        self.plain.len()
-            + self.levels.iter().flat_map(|levels| levels.iter()).map(VecDeque::len).sum::<usize>()
+        self.plain.len() + self.levels.iter().flat_map(|levels| levels.iter()).map(Line::len).sum::<usize>()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.plain.is_empty()
-            && self.levels.as_ref().is_none_or(|levels| levels.iter().all(VecDeque::is_empty))
+        self.plain.is_empty() && self.levels.as_ref().is_none_or(|levels| levels.iter().all(Line::is_empty))
     }
 
     /// The oldest of each line.
     pub(super) fn fronts(&self) -> impl Iterator<Item = &Entry> {
-        self.lines().filter_map(VecDeque::front)
+        self.lines().filter_map(Line::front)
     }
 
-    fn lines(&self) -> impl Iterator<Item = &VecDeque<Entry>> {
+    fn lines(&self) -> impl Iterator<Item = &Line<Entry>> {
         std::iter::once(&self.plain).chain(self.levels.iter().flat_map(|levels| levels.iter()))
     }
 
-    pub(super) fn lines_mut(&mut self) -> impl Iterator<Item = &mut VecDeque<Entry>> {
+    pub(super) fn lines_mut(&mut self) -> impl Iterator<Item = &mut Line<Entry>> {
         std::iter::once(&mut self.plain).chain(self.levels.iter_mut().flat_map(|levels| levels.iter_mut()))
     }
 
     /// Takes the entry that was accepted first, whatever its priority.
     pub(super) fn pop_oldest(&mut self) -> Option<Entry> {
-        let oldest = |line: &&mut VecDeque<Entry>| line.front().map(|entry| entry.message.accepted_at());
+        let oldest = |line: &&mut Line<Entry>| line.front().map(|entry| entry.message.accepted_at());
         self.lines_mut().filter(|line| !line.is_empty()).min_by_key(oldest)?.pop_front()
     }
 

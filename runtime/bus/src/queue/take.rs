@@ -1,7 +1,6 @@
 //! Taking out of the queue what nobody will run: discarded, purged, left at a close, owed to a listener that is gone. It
 //! settles nothing.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::{Lane, Queue};
@@ -63,7 +62,7 @@ impl Queue {
 
     fn take_timed(&mut self) -> Vec<Entry> {
         let mut all: Vec<Entry> = self.blocked.take().into_iter().collect();
-        all.extend(self.held.drain(..));
+        all.extend(std::mem::take(&mut self.held));
         let waiting = std::mem::take(&mut self.waiting).into_sorted_vec().into_iter().rev();
         all.extend(waiting.map(|waiting| waiting.0.entry));
         all.extend(self.aside.take_all());
@@ -85,7 +84,7 @@ impl Queue {
 
     /// Takes the messages that were held for a first listener.
     pub(crate) fn take_held(&mut self) -> Vec<Entry> {
-        let held: Vec<Entry> = self.held.drain(..).collect();
+        let held: Vec<Entry> = std::mem::take(&mut self.held).into_iter().collect();
         self.forget(&held);
         held
     }
@@ -111,7 +110,7 @@ impl Queue {
         }
         let mut ready = std::mem::take(&mut self.ready);
         for line in ready.lines_mut() {
-            for entry in std::mem::replace(line, VecDeque::with_capacity(line.len())) {
+            for entry in std::mem::take(line) {
                 let (gone, left) = self.strip(entry, slot);
                 removed.extend(gone);
                 line.extend(left);
