@@ -20,6 +20,7 @@ use crate::origin::Origin;
 use crate::registry::Registry;
 use crate::request::Requests;
 use crate::rest::Rest;
+use crate::schedule::Schedules;
 use crate::statistics::DestinationStatistics;
 use crate::sync::{Handle, HashMap, Instant, Mutex, after};
 use crate::types::Types;
@@ -76,6 +77,7 @@ pub(crate) struct Shared {
     pub(crate) hooks: Arc<Hooks>,
     pub(crate) config: BusConfig,
     pub(crate) clock: Clock,
+    pub(crate) schedules: Schedules,
     /// The origin of what the host itself sends.
     pub(crate) host: Origin,
     pub(crate) rest: Rest,
@@ -120,6 +122,7 @@ impl Bus {
             hooks: Arc::default(),
             config,
             clock: Clock::new(config.clock),
+            schedules: Schedules::default(),
             host: Origin::host(),
             rest: Rest::default(),
             types: Types::default(),

@@ -60,6 +60,12 @@ impl Clock {
     pub(crate) fn now(&self) -> SystemTime {
         self.at(Instant::now())
     }
+
+    /// Whether somebody may set it, or it goes on while the machine sleeps and the bus clock does not: who waits for a time
+    /// of day must look at it now and then.
+    pub(crate) fn may_be_set(&self) -> bool {
+        self.wall == WallClock::System
+    }
 }
 
 /// So much later; the last time that there is, if there is none so late.

@@ -122,5 +122,19 @@ pub const LISTENERS_MAX: usize = 1_024;
 pub const EVENTS_WAITING_MAX: usize = 10_000;
 /// How often it is told that dead letters left at the bound: each one that leaves would be an event of its own.
 pub const LETTERS_LEFT_INTERVAL: Duration = Duration::from_secs(1);
+/// Schedules of one bus, completed ones included: each is a task, a timer and a message.
+pub const SCHEDULES_MAX: usize = 10_000;
+/// Bytes of a schedule's name: it stands in log lines and statistics, as a guest's does.
+pub const SCHEDULE_NAME_BYTES_MAX: usize = 64;
+/// The shortest interval of a schedule: the timers of the host go no finer.
+pub const SCHEDULE_INTERVAL_MIN: Duration = Duration::from_millis(1);
+/// How late a firing may be and still count as on time: a busy host is that late, one that slept is later.
+pub const SCHEDULE_LATE_MAX: Duration = Duration::from_secs(60);
+/// How often a schedule that waits for a time of day looks at a clock that may be set meanwhile.
+pub const SCHEDULE_CLOCK_CHECK: Duration = Duration::from_secs(10);
+/// Sends of one schedule that may wait at once where it may overlap itself: each holds a task.
+pub const SCHEDULE_SENDS_MAX: usize = 16;
+/// Missed firings of a cron schedule that are counted at once; a clock that jumps by years must not keep the host busy.
+pub const SCHEDULE_MISSED_COUNTED_MAX: u64 = 1_000;
 /// Kinds of failure that are counted apart.
 pub(crate) const FAILURE_KINDS: usize = crate::outcome::FailureKind::ALL.len();

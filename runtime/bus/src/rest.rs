@@ -30,7 +30,8 @@ pub struct ShutdownReport {
 impl Bus {
     /// Waits until nothing runs and nothing can run without something new coming in.
     ///
-    /// Retries that wait for their time are waited for; messages that wait for a first listener, or behind a pause, are not.
+    /// Retries that wait for their time are waited for; messages that wait for a first listener, or behind a pause, are not,
+    /// and neither are schedules.
     ///
     /// # Cancel safety
     /// Safe.
@@ -69,12 +70,13 @@ impl Bus {
         Some(accepted)
     }
 
-    /// Closes all destinations, each with the same deadline, and says what was left.
+    /// Ends the schedules and closes all destinations, each with the same deadline, and says what was left.
     ///
     /// # Cancel safety
     /// Not cancel safe: some destinations stay draining.
     pub async fn shutdown(&self, grace: Duration) -> ShutdownReport {
         let deadline = after(Instant::now(), grace);
+        self.shared.schedules.end();
         let (built_in, others): (Vec<_>, Vec<_>) =
             self.shared.everywhere().into_iter().partition(|each| each.name.is_reserved());
         let mut report = ShutdownReport::default();

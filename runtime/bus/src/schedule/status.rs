@@ -1,0 +1,61 @@
+//! What a reader sees of a schedule. It decides nothing.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use super::config::Trigger;
+use crate::name::DestinationName;
+use crate::outcome::ErrorText;
+
+/// Whether a schedule fires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScheduleState {
+    /// It fires.
+    Running,
+    /// It does not, until it is resumed.
+    Paused,
+    /// It never will again: its end has come, or its bus was shut down.
+    Completed,
+}
+
+impl ScheduleState {
+    /// The name as it stands in the documentation.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            ScheduleState::Running => "running",
+            ScheduleState::Paused => "paused",
+            ScheduleState::Completed => "completed",
+        }
+    }
+}
+
+/// A schedule at one moment.
+///
+/// Each firing is counted once: it was accepted (`fired`), refused (`errors`), skipped or missed; one that is being sent at
+/// this moment is not counted yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScheduleStatus {
+    /// Its name.
+    pub name: String,
+    /// Where it sends.
+    pub destination: DestinationName,
+    /// When it fires.
+    pub trigger: Trigger,
+    /// Whether it does.
+    pub state: ScheduleState,
+    /// When it will send next; none while it is paused, and when no firing is left before its end.
+    pub next: Option<SystemTime>,
+    /// When it last sent, accepted or not.
+    pub last: Option<SystemTime>,
+    /// Messages that its destination accepted.
+    pub fired: u64,
+    /// Firings that sent nothing, because the last message was not settled yet.
+    pub skipped: u64,
+    /// Firings that sent nothing, because their time passed while it was paused or the host could not act.
+    pub missed: u64,
+    /// Messages that were not accepted, by the name of the error.
+    pub errors: BTreeMap<&'static str, u64>,
+    /// Why the last one of these was not.
+    pub last_error: Option<ErrorText>,
+}
