@@ -16,10 +16,10 @@ const FUEL: Config = config(FUEL_COUNTED_MAX);
 
 #[allow(clippy::panic, reason = "evaluated at compile time only, from constants")]
 const fn config(largest: u64) -> Config {
-    match Config::new(GROUPING_POWER, largest.ilog2() as u8 + 1) {
-        Ok(config) => config,
-        Err(_) => panic!("the largest figure leaves room for its buckets"),
-    }
+    let Ok(config) = Config::new(GROUPING_POWER, largest.ilog2() as u8 + 1) else {
+        panic!("the largest figure leaves room for its buckets")
+    };
+    config
 }
 
 /// Durations. The clock of the bus counts nanoseconds, and a call may take less than a microsecond.
