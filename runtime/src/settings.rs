@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use sandbus_bus::CircuitBreaker;
+
 use crate::limits;
 use crate::pattern::Pattern;
 
@@ -76,7 +78,7 @@ pub struct BuildCommand {
 }
 
 /// Everything that one guest is configured with.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct GuestSettings {
     /// Its name: in statistics, logs and dead letters, and as sender of what it sends.
     pub name: String,
@@ -88,6 +90,8 @@ pub struct GuestSettings {
     pub grants: Grants,
     /// What its calls and instances may use.
     pub limits: GuestLimits,
+    /// When it is not called any more for a while, at each destination for itself; none: it is always called.
+    pub circuit_breaker: Option<CircuitBreaker>,
     /// Its environment variables.
     pub env: BTreeMap<String, String>,
     /// How its file is made, where that is known.
@@ -106,6 +110,7 @@ impl GuestSettings {
             listens_to: Vec::new(),
             grants: Grants::default(),
             limits: GuestLimits::default(),
+            circuit_breaker: Some(CircuitBreaker::default()),
             env: BTreeMap::new(),
             build: None,
             enabled: true,

@@ -68,3 +68,32 @@ fn a_guest_that_is_denied_is_named_with_the_destination_to_the_operator() {
         place.run("run guests/zoo.wasm --dest t=serial --send 't=send audit/log x' --until idle").ended(0);
     ran.says(&["SB0408", "zoo", "audit/log", "grants.send"]);
 }
+
+#[test]
+fn what_waits_behind_an_open_breaker_is_not_waited_for_and_makes_it_end_with_1() {
+    // Nobody knows when the guest recovers: the run says what stands aside instead of waiting out the cooldown.
+    let place = Place::new();
+    let guest = "z=guests/zoo.wasm,listens-to=t,circuit-breaker.faults=3,circuit-breaker.cooldown=10m";
+    let sends =
+        "--send 't=panic a' --send 't=panic b' --send 't=panic c' --send 't=echo d' --send 't=echo e'";
+    let line = format!("run --dest t=serial --guest {guest} {sends} --until idle");
+    place.run(&line).ended(1).says(&[
+        "5 accepted, 0 completed, 3 dead letters",
+        "waits 2 at t (its listener's circuit breaker is open)",
+        "saved 5 dead letters",
+    ]);
+    let documents = place.run(&format!("{line} --json")).ended(1).stdout;
+    let last: serde_json::Value = serde_json::from_str(documents.lines().last().unwrap()).unwrap();
+    assert_eq!(
+        (&last["waiting"], &last["destinations"][2]["aside_messages"]),
+        (&2.into(), &2.into()),
+        "{last}"
+    );
+    assert_eq!(
+        (&last["destinations"][2]["name"], &last["destinations"][2]["held_messages"]),
+        (&"t".into(), &0.into())
+    );
+    // Without a breaker all five are tried.
+    let off = line.replace("circuit-breaker.faults=3,circuit-breaker.cooldown=10m", "circuit-breaker=off");
+    place.run(&off).ended(1).says(&["5 accepted, 2 completed, 3 dead letters", "saved 3 dead letters"]);
+}

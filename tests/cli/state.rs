@@ -37,6 +37,20 @@ fn what_still_waits_at_the_end_is_saved_too() {
 }
 
 #[test]
+fn dead_letters_of_a_destination_that_a_guest_removed_are_saved_too() {
+    // They belong to no destination any more when the run ends; they are owed to whoever sent them all the same.
+    let place = Place::new();
+    let guest = "z=guests/zoo.wasm,listens-to=t,grants.create=tmp/,grants.send=tmp/x";
+    let sends = "--send 't=create tmp/x' --send 't=send tmp/x hello' --send 't=remove tmp/x'";
+    let ran = place.run(&format!("run --dest t=serial --guest {guest} {sends} --until idle")).ended(1);
+    ran.says(&["1 dead letters", "dead 1 of destinations that guests removed", "saved 1 dead letters in"]);
+    let letters = saved(&place);
+    assert_eq!((&letters[0]["reason"], letters.len()), (&Json::from("closed"), 1));
+    assert_eq!(letters[0]["message"]["payload_text"], "hello");
+    assert_eq!(letters[0]["message"]["destination"], "tmp/x");
+}
+
+#[test]
 fn a_run_without_dead_letters_saves_nothing() {
     // The state directory may be there, for the cache; letters are not.
     let place = Place::new();

@@ -6,6 +6,7 @@
 mod neighbourhood;
 mod support;
 
+mod breaker;
 mod examples;
 mod grants;
 mod hostile_memory;

@@ -78,8 +78,9 @@ pub(super) async fn run(run: Run, global: &Global, output: &Output) -> Result<Ex
     }
     let ended_by = wait(&platform, until, &mut signals, &gone).await;
     let waited = started.elapsed();
-    let summary = Summary::new(platform.bus(), guests);
+    let mut summary = Summary::new(platform.bus(), guests);
     let ended = platform.shutdown().await;
+    summary.letters_of_removed = ended.dead_letters_of_removed;
     Ok(say_end(output, until, ended_by, waited, &summary, &ended))
 }
 

@@ -12,6 +12,8 @@ use sandbus_bus::DeadLetterReason;
 pub(super) struct Summary {
     statistics: Vec<DestinationStatistics>,
     letters: Vec<DeadLetter>,
+    /// Dead letters of destinations that guests removed; nothing more is known of them here.
+    pub(super) letters_of_removed: usize,
     /// Messages that wait for something that will not come by itself.
     pub(super) waiting: u64,
     guests: Vec<String>,
@@ -22,16 +24,20 @@ impl Summary {
         let statistics = bus.all_statistics();
         let letters = statistics.iter().flat_map(|each| bus.dead_letters(&each.name)).collect();
         let waiting = statistics.iter().map(|each| each.pending as u64).sum();
-        Self { statistics, letters, waiting, guests }
+        Self { statistics, letters, letters_of_removed: 0, waiting, guests }
     }
 
     fn sum(&self, of: impl Fn(&DestinationStatistics) -> u64) -> u64 {
         self.statistics.iter().map(of).sum()
     }
 
+    fn dead_letters(&self) -> usize {
+        self.letters.len() + self.letters_of_removed
+    }
+
     /// Whether everything was dealt with.
     pub(super) fn is_clean(&self) -> bool {
-        self.letters.is_empty() && self.waiting == 0
+        self.dead_letters() == 0 && self.waiting == 0
     }
 
     /// `2 accepted, 2 completed, 0 dead letters`, and below it what is not as it should be.
@@ -39,7 +45,7 @@ impl Summary {
         let accepted = self.sum(|each| each.accepted);
         let completed = self.sum(|each| each.completed);
         let mut out =
-            format!("{accepted} accepted, {completed} completed, {} dead letters", self.letters.len());
+            format!("{accepted} accepted, {completed} completed, {} dead letters", self.dead_letters());
         let dropped = self.sum(|each| each.dropped.values().sum());
         if dropped > 0 {
             out.push_str(&format!(", {dropped} dropped"));
@@ -50,9 +56,14 @@ impl Summary {
         for ((destination, listener, reason, error), count) in self.letter_groups() {
             out.push_str(&format!("\n  dead  {count} at {destination} for {listener}: {reason}: {error}"));
         }
-        for each in self.statistics.iter().filter(|each| each.pending > 0) {
-            let why = if each.listeners.is_empty() { "no listener" } else { each.state };
-            out.push_str(&format!("\n  waits {} at {} ({why})", each.pending, each.name));
+        if self.letters_of_removed > 0 {
+            let count = self.letters_of_removed;
+            out.push_str(&format!("\n  dead  {count} of destinations that guests removed"));
+        }
+        for each in &self.statistics {
+            for (count, why) in waiting(each) {
+                out.push_str(&format!("\n  waits {count} at {} ({why})", each.name));
+            }
         }
         out
     }
@@ -97,11 +108,22 @@ impl Summary {
         json!({
             "accepted": self.sum(|each| each.accepted),
             "completed": self.sum(|each| each.completed),
-            "dead_letters": self.letters.len(),
+            "dead_letters": self.dead_letters(),
             "waiting": self.waiting,
             "destinations": self.statistics.iter().map(destination_json).collect::<Vec<_>>(),
         })
     }
+}
+
+/// What waits at a destination, by what it waits for.
+fn waiting(each: &DestinationStatistics) -> Vec<(usize, &'static str)> {
+    let others = each.pending.saturating_sub(each.held + each.aside);
+    let counts = [
+        (each.held, "no listener"),
+        (each.aside, "its listener's circuit breaker is open"),
+        (others, each.state),
+    ];
+    counts.into_iter().filter(|(count, _)| *count > 0).collect()
 }
 
 /// The figures of one destination under the names of the interface.
@@ -120,6 +142,7 @@ pub(super) fn destination_json(each: &DestinationStatistics) -> Json {
     json!({
         "name": each.name, "type": each.destination_type.name(), "state": each.state,
         "pending_messages": each.pending, "pending_bytes": each.pending_bytes,
+        "held_messages": each.held, "aside_messages": each.aside,
         "oldest_waiting_ms": each.oldest_waiting.map(|age| age.as_secs_f64() * 1e3),
         "workers_active": each.workers_active, "workers_current": each.workers_current,
         "workers_largest": each.workers_largest, "workers_core": each.workers_core, "workers_max": each.workers_max,

@@ -190,6 +190,21 @@ pub(super) const DESTINATION: &[Key<DestinationDraft>] = &[
         |draft, slot| set(&mut draft.config.dead_letters.age_max, slot.duration(ranges::DEAD_LETTER_AGE)),
         |draft| Some(quoted(&show_duration(draft.config.dead_letters.age_max))),
     ),
+    queued(
+        "priority",
+        |draft, slot| set(&mut draft.config.priority, slot.boolean()),
+        |draft| Some(draft.config.priority.to_string()),
+    ),
+    queued(
+        "expires-in",
+        |draft, slot| set(&mut draft.config.expires_in, slot.duration_or_none(ranges::EXPIRY)),
+        |draft| Some(quoted(&draft.config.expires_in.map_or("none".to_owned(), show_duration))),
+    ),
+    key(
+        "dedup-window",
+        |draft, slot| set(&mut draft.config.dedup_window, slot.duration(ranges::DEDUP_WINDOW)),
+        |draft| Some(quoted(&show_duration(draft.config.dedup_window))),
+    ),
     key(
         "paused",
         |draft, slot| set(&mut draft.config.paused, slot.boolean()),

@@ -195,10 +195,8 @@ impl Document {
 
     /// A value that is legal alone but not beside the others or on this type.
     fn illegal_together(&mut self, path: &str, entry: &Entry, error: &ConfigError) {
-        let setting = match error {
-            ConfigError::Setting { setting, .. } => setting,
-            ConfigError::Name(_) => return,
-        };
+        // A name and a type were looked at where they stand.
+        let ConfigError::Setting { setting, .. } = error else { return };
         let keys = ["", ".max", ".core"].map(|part| format!("{path}.{setting}{part}"));
         let origin = keys.iter().find_map(|key| self.origins.get(key));
         let place = origin.map_or(&entry.key, |origin| &origin.place);

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::keys::{Key, key, quoted, quoted_key, quoted_list};
+use sandbus_bus::CircuitBreaker;
+
+use super::env::{self, Variable};
+use super::keys::{Key, key, quoted, quoted_list};
 use super::ranges;
 use super::runtime_keys::{narrow, set, shown, shown_size};
 use super::slot::Slot;
-use super::tree::{Entry, Kind, Place};
+use super::tree::Place;
 use super::units::{grouped, show_duration};
 use crate::diagnostic::{Code, Problem};
 use crate::limits;
@@ -22,6 +25,8 @@ pub(super) struct GuestDraft {
     pub(super) grants: Grants,
     pub(super) limits: GuestLimits,
     pub(super) env: BTreeMap<String, Variable>,
+    pub(super) breaker: CircuitBreaker,
+    pub(super) breaker_off: bool,
     pub(super) build_command: Option<String>,
     pub(super) build_workdir: Option<String>,
     pub(super) disabled: bool,
@@ -43,24 +48,6 @@ pub(super) enum ReferenceKind {
     ListensTo,
     Send,
     Listen,
-}
-
-/// The value of an environment variable, as it was written.
-#[derive(Debug, Clone)]
-pub(super) struct Variable {
-    pub(super) value: VariableValue,
-    pub(super) place: Place,
-}
-
-/// Where the value of an environment variable comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum VariableValue {
-    Text(String),
-    /// From a variable of the host.
-    Host {
-        name: String,
-        default: Option<String>,
-    },
 }
 
 /// The keys of a guest.
@@ -163,7 +150,47 @@ pub(super) const GUEST: &[Key<GuestDraft>] = &[
         |draft, slot| set(&mut draft.limits.instances_max, slot.count(ranges::INSTANCES)),
         |draft| Some(shown(draft.limits.instances_max)),
     ),
-    key("env", read_env, |draft| Some(show_env(&draft.env))),
+    key(
+        "circuit-breaker",
+        |draft, slot| {
+            let keys = "`faults`, `ratio`, `window`, `cooldown`";
+            draft.breaker_off |= slot.word_instead_of_table("off", keys);
+        },
+        |draft| draft.breaker_off.then(|| quoted("off")),
+    ),
+    key(
+        "circuit-breaker.faults",
+        |draft, slot| {
+            let faults = slot.number(ranges::BREAKER_FAULTS).map(narrow);
+            set_breaker(draft, faults, |breaker| &mut breaker.faults);
+        },
+        |draft| shown_breaker(draft, |breaker| grouped(u64::from(breaker.faults), '_')),
+    ),
+    key(
+        "circuit-breaker.ratio",
+        |draft, slot| {
+            let ratio = slot.fraction(ranges::RATIO);
+            set_breaker(draft, ratio, |breaker| &mut breaker.ratio);
+        },
+        |draft| shown_breaker(draft, |breaker| format!("{:?}", breaker.ratio)),
+    ),
+    key(
+        "circuit-breaker.window",
+        |draft, slot| {
+            let window = slot.duration(ranges::BREAKER_TIME);
+            set_breaker(draft, window, |breaker| &mut breaker.window);
+        },
+        |draft| shown_breaker(draft, |breaker| quoted(&show_duration(breaker.window))),
+    ),
+    key(
+        "circuit-breaker.cooldown",
+        |draft, slot| {
+            let cooldown = slot.duration(ranges::BREAKER_TIME);
+            set_breaker(draft, cooldown, |breaker| &mut breaker.cooldown);
+        },
+        |draft| shown_breaker(draft, |breaker| quoted(&show_duration(breaker.cooldown))),
+    ),
+    key("env", env::read, |draft| Some(env::show(&draft.env))),
     key(
         "build.command",
         |draft, slot| draft.build_command = slot.some_text(),
@@ -261,73 +288,18 @@ fn prefixes(slot: &mut Slot<'_>) -> Option<Vec<String>> {
     Some(prefixes)
 }
 
-fn read_env(draft: &mut GuestDraft, slot: &mut Slot<'_>) {
-    let Kind::Table(table) = &slot.node.kind else {
-        slot.wrong_type::<()>("a table such as { LEVEL = \"info\" }");
-        return;
-    };
-    for (name, entry) in table {
-        let key = format!("{}.{name}", slot.key);
-        if name.is_empty() || name.contains(['=', '\0']) {
-            let message = format!("{}: `{}` is not a name for a variable", slot.owner, key.escape_debug());
-            slot.findings.problems.push(entry.key.mark(Problem::new(Code::BadName, message), "not a name"));
-            continue;
-        }
-        let mut below = Slot { owner: slot.owner, key: &key, node: &entry.node, findings: slot.findings };
-        if let Some(value) = variable(&mut below) {
-            draft.env.insert(name.clone(), Variable { value, place: entry.node.place.clone() });
-        }
+/// Takes a part of the breaker over; to say one of them is to have a breaker.
+fn set_breaker<T>(draft: &mut GuestDraft, value: Option<T>, part: impl Fn(&mut CircuitBreaker) -> &mut T) {
+    if let Some(value) = value {
+        *part(&mut draft.breaker) = value;
+        draft.breaker_off = false;
     }
 }
 
-fn variable(slot: &mut Slot<'_>) -> Option<VariableValue> {
-    let node = slot.node;
-    let Kind::Table(table) = &node.kind else {
-        if !matches!(node.kind, Kind::Text(_) | Kind::Word(_)) {
-            return slot.wrong_type("text or { env = \"NAME\", default = \"value\" }");
-        }
-        return slot.text().map(VariableValue::Text);
-    };
-    let mut below = |name: &str| -> Option<String> {
-        let Entry { node, .. } = table.get(name)?;
-        let key = format!("{}.{name}", slot.key);
-        Slot { owner: slot.owner, key: &key, node, findings: slot.findings }.text()
-    };
-    let (host, default) = (below("env"), below("default"));
-    for (name, entry) in table.iter().filter(|(name, _)| !matches!(name.as_str(), "env" | "default")) {
-        let path = format!("{}.{name}", slot.key);
-        let problem = super::keys::unknown_key(slot.owner, &path, name, entry, &["env", "default"]);
-        slot.findings.problems.push(problem);
-    }
-    if !table.contains_key("env") {
-        let message =
-            format!("{}: `{}` lacks `env`, the variable that it is taken from", slot.owner, slot.key);
-        return slot.complain(Problem::new(Code::MissingKey, message), "`env` is missing");
-    }
-    Some(VariableValue::Host { name: host?, default })
+fn shown_breaker(draft: &GuestDraft, part: impl Fn(&CircuitBreaker) -> String) -> Option<String> {
+    (!draft.breaker_off).then(|| part(&draft.breaker))
 }
 
 fn show_fuel(fuel: u64) -> String {
     if fuel == limits::FUEL_UNLIMITED { quoted("unlimited") } else { grouped(fuel, '_') }
-}
-
-/// Environment variables as TOML. A secret that stands literally is shown as taken from a variable of the host, so that
-/// no output repeats it.
-fn show_env(env: &BTreeMap<String, Variable>) -> String {
-    let shown: Vec<String> = env
-        .iter()
-        .map(|(name, variable)| {
-            let secret = sandbus_bus::is_secret_key(name);
-            let value = match &variable.value {
-                VariableValue::Text(_) if secret => format!("{{ env = {} }}", quoted(name)),
-                VariableValue::Text(text) => quoted(text),
-                VariableValue::Host { name, default: Some(default) } if !secret => {
-                    format!("{{ env = {}, default = {} }}", quoted(name), quoted(default))
-                }
-                VariableValue::Host { name, .. } => format!("{{ env = {} }}", quoted(name)),
-            };
-            format!("{} = {value}", quoted_key(name))
-        })
-        .collect();
-    if shown.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", shown.join(", ")) }
 }

@@ -148,7 +148,11 @@ impl Owner<'_> {
             let in_group = keys.iter().filter(allowed).find(|key| key.name.starts_with(&group));
             if self.skip.contains(&path.as_str()) && self.defaults.is_none() {
                 continue;
-            } else if let Some(key) = keys.iter().filter(allowed).find(|key| key.name == path) {
+            }
+            let single = keys.iter().filter(allowed).find(|key| key.name == path);
+            // A group may have a word of its own that stands for all of it: `circuit-breaker = "off"`.
+            let is_group = in_group.is_some() && entry.node.table().is_some();
+            if let Some(key) = single.filter(|_| !is_group) {
                 if self.has(key, key.name, entry, findings) {
                     visit(key, entry, findings);
                 }

@@ -16,6 +16,8 @@ mod destination_keys;
 
 mod guest_keys;
 
+mod env;
+
 mod ranges;
 
 mod units;

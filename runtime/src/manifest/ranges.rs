@@ -53,6 +53,10 @@ pub(super) const QUEUE_ENTRIES: RangeInclusive<u64> = 1..=u32::MAX as u64;
 pub(super) const QUEUE_BYTES: RangeInclusive<u64> = 1..=TIB;
 /// Bytes of one message.
 pub(super) const MESSAGE_BYTES: RangeInclusive<u64> = 1..=GIB;
+/// After what time a message may expire at a destination.
+pub(super) const EXPIRY: RangeInclusive<Duration> = MILLISECOND..=bus::SEND_DELAY_MAX;
+/// How long a dedup key may be remembered; the keys themselves are bounded, too.
+pub(super) const DEDUP_WINDOW: RangeInclusive<Duration> = MILLISECOND..=Duration::from_secs(7 * 24 * 3_600);
 /// Workers of a destination.
 pub(super) const WORKERS: RangeInclusive<u64> = 1..=bus::WORKERS_CEILING as u64;
 /// How long a worker stays without work, and the longest delay of a retry.
@@ -61,6 +65,12 @@ pub(super) const WEEK: RangeInclusive<Duration> = Duration::ZERO..=Duration::fro
 pub(super) const ATTEMPTS: RangeInclusive<u64> = 1..=bus::ATTEMPTS_CEILING as u64;
 /// By what the delay of a retry grows.
 pub(super) const MULTIPLIER: RangeInclusive<f64> = 1.0..=100.0;
+/// Faults that open a circuit breaker.
+pub(super) const BREAKER_FAULTS: RangeInclusive<u64> = 1..=bus::BREAKER_FAULTS_CEILING as u64;
+/// The share of the calls that they must be.
+pub(super) const RATIO: RangeInclusive<f64> = 0.0..=1.0;
+/// How long a fault counts for a circuit breaker, and how long an open one waits.
+pub(super) const BREAKER_TIME: RangeInclusive<Duration> = MILLISECOND..=Duration::from_secs(24 * 3_600);
 /// Dead letters that are kept.
 pub(super) const DEAD_LETTERS: RangeInclusive<u64> = 1..=10_000_000;
 /// How long dead letters are kept.

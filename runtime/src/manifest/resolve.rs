@@ -7,7 +7,8 @@ use std::path::Path;
 use super::Manifest;
 use super::check::check_references;
 use super::document::Document;
-use super::guest_keys::{GuestDraft, VariableValue};
+use super::env::VariableValue;
+use super::guest_keys::GuestDraft;
 use super::keys::{Origins, quoted_key};
 use super::runtime_keys::below;
 use super::slot::Findings;
@@ -102,6 +103,7 @@ fn settings(name: &str, draft: &GuestDraft, base: &Path, findings: &mut Findings
         listens_to: draft.listens_to.clone(),
         grants: draft.grants.clone(),
         limits: draft.limits.clone(),
+        circuit_breaker: (!draft.breaker_off).then_some(draft.breaker),
         env: environment(name, draft, findings),
         build: draft.build_command.clone().map(|command| BuildCommand {
             command,

@@ -126,15 +126,42 @@ impl Slot<'_> {
         self.within(Some(value), &range, units::show_duration)
     }
 
+    /// A length of time, or the word `none`.
+    pub(super) fn duration_or_none(&mut self, range: RangeInclusive<Duration>) -> Option<Option<Duration>> {
+        let wanted = "a time such as \"200ms\", \"5s\" or \"1h\", or \"none\"";
+        match &self.node.kind {
+            Kind::Text(text) | Kind::Word(text) if text == "none" => Some(None),
+            Kind::Text(text) | Kind::Word(text) if units::duration(text).is_none() => self.wrong_text(wanted),
+            Kind::Text(_) | Kind::Word(_) => self.duration(range).map(Some),
+            _ => self.wrong_type(wanted),
+        }
+    }
+
+    /// The one word that stands for a setting that is otherwise a table with `keys`. Answers whether it was that word.
+    pub(super) fn word_instead_of_table(&mut self, word: &str, keys: &str) -> bool {
+        match &self.node.kind {
+            Kind::Text(text) | Kind::Word(text) if text == word => true,
+            Kind::Text(_) | Kind::Word(_) => {
+                let written = self.written();
+                self.illegal::<()>(&written, &format!("a table with {keys}, or \"{word}\""));
+                false
+            }
+            _ => {
+                self.wrong_type::<()>(&format!("a table with {keys}, or \"{word}\""));
+                false
+            }
+        }
+    }
+
     /// One word of a list.
-    pub(super) fn choice<T: Copy>(&mut self, choices: &[(&str, T)]) -> Option<T> {
+    pub(super) fn choice<T: Clone>(&mut self, choices: &[(&str, T)]) -> Option<T> {
         let allowed: Vec<String> = choices.iter().map(|(name, _)| format!("`{name}`")).collect();
         let allowed = allowed.join(", ");
         let (Kind::Text(text) | Kind::Word(text)) = &self.node.kind else {
             return self.wrong_type(&format!("one of {allowed}"));
         };
         if let Some((_, value)) = choices.iter().find(|(name, _)| name == text) {
-            return Some(*value);
+            return Some(value.clone());
         }
         let message =
             format!("{}: `{}` is `{}`; it must be one of {allowed}", self.owner, self.key, shown(text));

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
 use sandbus_bus::{
-    BoxFuture, Bus, Cause, DeadLetter, Fault, Instant, ListenerInstance, MessageListener, Origin, until,
+    BoxFuture, Bus, Cause, CircuitBreaker, DeadLetter, Fault, Instant, ListenerInstance, MessageListener,
+    Origin, until,
 };
 
 use super::admission::Admission;
@@ -24,6 +25,7 @@ pub struct Guest {
     loaded: Loaded,
     build: Arc<str>,
     env: Vec<(String, String)>,
+    circuit_breaker: Option<CircuitBreaker>,
     slots: Admission,
     /// The place of the instance that `activate` and `deactivate` run on, beside those that receive.
     own_slot: Admission,
@@ -72,6 +74,7 @@ impl Guest {
             facts,
             build: loaded.build(),
             env: settings.env.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
+            circuit_breaker: settings.circuit_breaker,
             slots: Admission::new(settings.limits.instances_max),
             own_slot: Admission::new(1),
             loaded,
@@ -189,6 +192,10 @@ impl MessageListener for Guest {
 
     fn call_deadline(&self) -> Duration {
         self.facts.limits.deadline
+    }
+
+    fn circuit_breaker(&self) -> Option<CircuitBreaker> {
+        self.circuit_breaker
     }
 
     fn is_ready(&self) -> bool {

@@ -4,6 +4,8 @@ mod errors;
 
 mod flags;
 
+mod mistakes;
+
 mod output;
 
 mod reading;

@@ -53,6 +53,11 @@ fn every_setting_survives_being_written_and_read() {
         "build",
         "enabled = false",
         "paused = true",
+        "priority = true",
+        "expires-in = \"1d\"",
+        "dedup-window = \"7s\"",
+        "circuit-breaker = { faults = 3, ratio = 1.0, window = \"5s\", cooldown = \"2s\" }",
+        "circuit-breaker = \"off\"",
         "description",
     ] {
         assert!(text.contains(key), "{key} in\n{text}");
@@ -88,6 +93,9 @@ on-no-listener = "reject"
 request-timeout = "3s"
 retry = { max-attempts = 4, initial = "1ms", max = "1d", multiplier = 1.5, jitter = "none", on = ["memory"] }
 dead-letter = { max-size = 1, max-bytes = 2, max-age = "3s" }
+priority = true
+expires-in = "1d"
+dedup-window = "7s"
 paused = true
 [destinations.s]
 type = "serial"
@@ -106,6 +114,10 @@ instances-max = 7
 env = { A = "x", B = { env = "SANDBUS_TEST_UNSET", default = "y" } }
 build = { command = "make", workdir = "w" }
 enabled = false
+circuit-breaker = { faults = 3, ratio = 1, window = "5s", cooldown = "2s" }
+[guests.b]
+source.path = "b.wasm"
+circuit-breaker = "off"
 "#;
 
 #[test]
@@ -142,4 +154,25 @@ fn the_origin_of_a_flag_is_the_command_line() {
     let origin = |key: &str| list.iter().find(|value| value.key == key).unwrap().origin.clone();
     assert_eq!(origin("destinations.o.paused"), "--dest on the command line");
     assert_eq!(origin("app.name"), "default");
+}
+
+#[test]
+fn a_breaker_that_is_off_has_no_figures_and_one_that_is_on_has_all() {
+    let lines = |rest: &str| {
+        let listed = effective(&good(rest));
+        let breaker = listed.iter().filter(|value| value.key.contains("circuit-breaker"));
+        breaker.map(|value| format!("{} = {}", value.key, value.value)).collect::<Vec<_>>()
+    };
+    let guest = "[guests.g]\nsource.path = \"g.wasm\"\n";
+    let all = [
+        "guests.g.circuit-breaker.faults = 20",
+        "guests.g.circuit-breaker.ratio = 0.5",
+        "guests.g.circuit-breaker.window = \"30s\"",
+        "guests.g.circuit-breaker.cooldown = \"15s\"",
+    ];
+    assert_eq!(lines(guest), all);
+    let off = format!("defaults.guest.circuit-breaker = \"off\"\n{guest}");
+    assert_eq!(lines(&off), ["guests.g.circuit-breaker = \"off\""]);
+    let on_again = format!("{off}circuit-breaker.faults = 20\n");
+    assert_eq!(lines(&on_again), all);
 }

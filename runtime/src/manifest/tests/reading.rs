@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sandbus_bus::{Cause, DestinationType, FailureKind, Jitter, OnFailure, OnNoListener, RejectedExecution};
+use sandbus_bus::RejectedExecution;
+use sandbus_bus::{Cause, CircuitBreaker, DestinationType, FailureKind, Jitter, OnFailure, OnNoListener};
 
 use super::{good, warnings};
 use crate::manifest::Manifest;
@@ -28,6 +29,7 @@ listens-to = ["greetings"]
     assert_eq!(guest.path, PathBuf::from("sub/target/wasm32-wasip2/release/hello.wasm"));
     assert_eq!(guest.listens_to, ["greetings"]);
     assert_eq!(guest.limits, GuestLimits::default());
+    assert_eq!(guest.circuit_breaker, Some(CircuitBreaker::default()));
     assert!(guest.enabled && guest.build.is_none() && guest.env.is_empty());
     let usual = RuntimeSettings { state_dir: "sub/.sandbus".into(), ..RuntimeSettings::default() };
     assert_eq!(manifest.runtime, usual);
@@ -94,6 +96,9 @@ on-no-listener = "dead-letter"
 request-timeout = "1m"
 retry = { max-attempts = 9, initial = "1s", max = "2s", multiplier = 3, jitter = "none", on = ["trap", "refused"] }
 dead-letter = { max-size = 7, max-bytes = "1KiB", max-age = "1h" }
+priority = true
+expires-in = "90s"
+dedup-window = "3s"
 paused = true
 [destinations.s]
 type = "serial"
@@ -120,6 +125,11 @@ on-no-listener = "discard"
     assert!(retry.on.contains(FailureKind::Refused) && retry.on.contains(FailureKind::Faulted(Cause::Trap)));
     assert!(!retry.on.contains(FailureKind::Retry));
     assert_eq!((parallel.dead_letters.letters_max, parallel.dead_letters.bytes_max), (7, 1 << 10));
+    assert_eq!(parallel.dead_letters.age_max, Duration::from_secs(3_600));
+    assert!(parallel.priority && !serial.priority);
+    assert_eq!((parallel.expires_in, serial.expires_in), (Some(Duration::from_secs(90)), None));
+    assert_eq!(parallel.dedup_window, Duration::from_secs(3));
+    assert_eq!(serial.dedup_window, Duration::from_secs(120));
     assert!(parallel.paused && !serial.paused);
     assert_eq!((serial.destination_type, serial.on_failure), (DestinationType::Serial, OnFailure::Skip));
     assert_eq!(synchronous.on_no_listener, OnNoListener::Discard);
@@ -141,6 +151,7 @@ deadline = "500ms"
 memory = "32MiB"
 limits = { activate-fuel = 7, activate-deadline = "1s", tables = 8, table-elements = 9, host-memory = "1MiB", sends = 0, send-bytes = 10, log-bytes = 11 }
 instances-max = 3
+circuit-breaker = { faults = 2, ratio = 1, cooldown = "1s" }
 env = { LEVEL = "info", REGION = { env = "SANDBUS_TEST_UNSET", default = "eu" } }
 build = { command = "make", workdir = "w" }
 enabled = false
@@ -167,6 +178,13 @@ anything = { goes = [1, "x"] }
         instances_max: 3,
     };
     assert_eq!(guest.limits, wanted);
+    let breaker = CircuitBreaker {
+        faults: 2,
+        ratio: 1.0,
+        window: Duration::from_secs(30),
+        cooldown: Duration::from_secs(1),
+    };
+    assert_eq!(guest.circuit_breaker, Some(breaker));
     assert_eq!(guest.env["LEVEL"], "info");
     assert_eq!(guest.env["REGION"], "eu");
     let build = guest.build.as_ref().unwrap();
@@ -203,18 +221,25 @@ on-failure = "skip"
 on-no-listener = "hold"
 rejected-execution = "caller-runs"
 retry.max-attempts = 1
+priority = true
+expires-in = "1h"
+dedup-window = "4s"
+dead-letter.max-size = 3
 [defaults.guest]
 fuel = "1M"
+circuit-breaker = { faults = 5, ratio = 0.9 }
 env = { A = "1", B = "2" }
 [destinations.p]
 type = "parallel"
 max-queue-size = 6
 [destinations.s]
 type = "serial"
+expires-in = "none"
 [destinations.y]
 type = "synchronous"
 [guests.g]
 source.path = "g.wasm"
+circuit-breaker.ratio = 0.1
 env = { B = "3" }
 "#,
     );
@@ -228,10 +253,16 @@ env = { B = "3" }
     assert_eq!(synchronous.on_no_listener, OnNoListener::Reject);
     assert_eq!((parallel.retry.attempts_max, serial.retry.attempts_max), (1, 1));
     assert_eq!(synchronous.retry, sandbus_bus::RetryPolicy::default());
+    assert!(parallel.priority && serial.priority && !synchronous.priority);
+    let hour = Some(Duration::from_secs(3_600));
+    assert_eq!((parallel.expires_in, serial.expires_in, synchronous.expires_in), (hour, None, None));
     let guest = &manifest.guests[0];
     assert_eq!(guest.limits.fuel, 1_000_000);
     assert_eq!((guest.env["A"].as_str(), guest.env["B"].as_str()), ("1", "3"));
+    let breaker = guest.circuit_breaker.unwrap();
+    assert_eq!((breaker.faults, breaker.ratio.to_bits()), (5, 0.1f64.to_bits()));
     for config in &manifest.destinations {
+        assert_eq!((config.dedup_window, config.dead_letters.letters_max), (Duration::from_secs(4), 3));
         config.check().unwrap();
     }
 }
