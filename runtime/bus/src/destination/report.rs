@@ -1,15 +1,17 @@
 //! What a reader sees of a destination: its statistics. Reading changes nothing.
 
 use super::{Destination, Life};
-use crate::statistics::DestinationStatistics;
+use crate::statistics::{Counter, DestinationStatistics};
 use crate::sync::Instant;
 
 impl Destination {
-    /// All figures at one moment. Settlements are read before acceptances, so that none shows before its acceptance.
+    /// All figures, what comes last on a message's way read first: what a message has behind it is then never missing. Each
+    /// counter is added to with release and read with acquire, so that this order is also that of the memory.
     pub(crate) fn statistics(&self) -> DestinationStatistics {
         let counters = &self.counters;
         self.prune_dead_letters();
-        let completed = counters.completed.get();
+        let [completed, reported, listener_removed] =
+            [&counters.completed, &counters.reported, &counters.listener_removed].map(Counter::get);
         let [queue_wait, call, end_to_end] = counters.latencies.read();
         let mut state = self.state();
         // Under both locks: a dead letter goes back to the queue, or is dropped, in one step.
@@ -46,12 +48,12 @@ impl Destination {
             end_to_end,
             delivered: counters.delivered.get(),
             completed,
-            reported: counters.reported.get(),
+            reported,
             failed: counters.failed(),
             retried: counters.retried.get(),
             rejected: counters.rejected(),
             dropped,
-            listener_removed: counters.listener_removed.get(),
+            listener_removed,
             dead_letters: counters.dead_letters.get(),
             dead_letters_kept,
             redriven: counters.redriven.get(),

@@ -25,6 +25,7 @@ mod processors;
 mod queue;
 mod ranking;
 mod registry;
+mod snapshots;
 mod statistics;
 mod sync;
 mod tracked;
