@@ -16,7 +16,6 @@ use crate::name::{DEFAULT_RESPONSE, DestinationName};
 use crate::origin::Origin;
 use crate::outcome::Reply;
 use crate::request::Waiting;
-use crate::statistics::RejectReason;
 use crate::sync::{Instant, after};
 use crate::tracked::Watched;
 use crate::types::DestinationType;
@@ -112,8 +111,7 @@ impl Shared {
         };
         let destination = self.look_up(destination)?;
         if destination.listeners().is_empty() {
-            destination.counters.reject(RejectReason::NoListener);
-            return Err(SendError::NoListener(destination.name.clone()).into());
+            return Err(destination.nobody_listens().into());
         }
         if would_deadlock(&origin, &destination) {
             return Err(RequestError::WouldDeadlock);

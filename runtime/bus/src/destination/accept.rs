@@ -12,7 +12,7 @@ use crate::policy::OnNoListener;
 use crate::registration::ListenerSet;
 use crate::request::never_received;
 use crate::statistics::{DropReason, RejectReason};
-use crate::sync::{Instant, MutexGuard};
+use crate::sync::{Instant, MutexGuard, Ordering};
 use crate::types::DestinationType;
 
 /// What became of a message at the door.
@@ -186,8 +186,6 @@ impl Destination {
         to: &Receivers,
     ) -> Admitted {
         let count = to.of(&state).len();
-        // What was rejected may have been too large for an empty queue: nothing would leave to end the episode.
-        self.end_episode(&mut state);
         self.take_on(message, count as u64);
         let entries = self.entries_per_message(to.of(&state));
         if message.options().is_some() || matches!(to, Receivers::Chosen(_)) {
@@ -198,6 +196,9 @@ impl Destination {
             let targets = Targets::Current { first: place * each, count: each };
             state.queue.push(Entry::new(message, targets, count).expiring(expires_in));
         }
+        // What was rejected may have been too large for an empty queue: nothing would leave to end the episode. Looked at with
+        // this message in: room that was made for it by discarding another one is none.
+        self.end_episode(&mut state);
         let deep = state.queue.entries().is_multiple_of(SENDS_BETWEEN_YIELDS);
         self.rouse(state, entries);
         Admitted::Queued { deep }
@@ -225,6 +226,7 @@ impl Destination {
                 None => state.queue.push(entry),
             }
         }
+        self.end_episode(&mut state);
         let deep = state.queue.entries().is_multiple_of(SENDS_BETWEEN_YIELDS);
         if due.is_none() {
             self.rouse(state, entries);
@@ -238,6 +240,19 @@ impl Destination {
     pub(super) fn no_listener(&self) -> SendError {
         self.counters.reject(RejectReason::NoListener);
         SendError::NoListener(self.name.clone())
+    }
+
+    /// Turns a message away because there is no listener. To be called under no lock.
+    pub(crate) fn nobody_listens(&self) -> SendError {
+        self.warn_unheard(OnNoListener::Reject);
+        self.no_listener()
+    }
+
+    /// Warns that a message found no listener: once, until one was there and left.
+    fn warn_unheard(&self, policy: OnNoListener) {
+        if !self.unheard.swap(true, Ordering::Relaxed) {
+            tracing::warn!(destination = %self.name, policy = policy.name(), "a message found no listener");
+        }
     }
 
     pub(super) fn take_on_unheard(&self, message: &Message) -> Admitted {
@@ -255,14 +270,19 @@ impl Destination {
             return Ok(self.take_on_unheard(message));
         }
         match state.config.on_no_listener {
-            OnNoListener::Reject => Err(self.no_listener()),
+            OnNoListener::Reject => {
+                drop(state);
+                Err(self.nobody_listens())
+            }
             OnNoListener::Discard => {
                 drop(state);
+                self.warn_unheard(OnNoListener::Discard);
                 self.drop_at_the_door(message, 1, DropReason::NoListener);
                 Ok(Admitted::Settled)
             }
             OnNoListener::DeadLetter => {
                 self.bury_at_the_door(state, message, DeadLetterReason::NoListener);
+                self.warn_unheard(OnNoListener::DeadLetter);
                 Ok(Admitted::Settled)
             }
             OnNoListener::Hold => match state.no_room(&self.name, 1, message.size_bytes()) {

@@ -98,8 +98,8 @@ impl Destination {
             return Err(SendError::Paused(self.name.clone()));
         }
         if state.listeners.is_empty() {
-            self.counters.reject(RejectReason::NoListener);
-            return Err(SendError::NoListener(self.name.clone()));
+            drop(state);
+            return Err(self.nobody_listens());
         }
         let pairs = state.listeners.len() as u64;
         self.take_on(message, pairs);

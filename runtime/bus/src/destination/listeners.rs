@@ -10,6 +10,7 @@ use crate::error::DestinationError;
 use crate::limits::LISTENERS_MAX;
 use crate::listener::MessageListener;
 use crate::registration::Slot;
+use crate::sync::Ordering;
 use crate::types::DestinationType;
 
 /// Whether a registration changed anything.
@@ -86,6 +87,7 @@ impl Destination {
         state.gather_fixed();
         let slot = Arc::make_mut(&mut state.listeners).remove(place);
         slot.mark_removed();
+        self.unheard.store(false, Ordering::Relaxed);
         let owed = state.queue.remove_listener(&slot);
         Some(Taken { slot, owed, config: Arc::clone(&state.config) })
     }

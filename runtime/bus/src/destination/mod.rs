@@ -32,7 +32,7 @@ use crate::name::{DestinationName, EVENTS};
 use crate::queue::Queue;
 use crate::registration::ListenerSet;
 use crate::statistics::{Counters, Padded};
-use crate::sync::{AtomicUsize, Mutex, MutexGuard, Ordering, Wakers};
+use crate::sync::{AtomicBool, AtomicUsize, Mutex, MutexGuard, Ordering, Wakers};
 use crate::types::CustomType;
 use crate::types::DestinationType;
 
@@ -63,6 +63,8 @@ pub(crate) struct Destination {
     pub(crate) counters: Counters,
     pub(crate) interrupt: Interrupt,
     message_bytes_max: AtomicUsize,
+    /// Whether a message found nobody who listens since the last one left: one episode is one warning.
+    unheard: AtomicBool,
     /// Guards the queue, the listeners, the pool's books and the life: what one step of any of them must see whole.
     state: Padded<Mutex<State>>,
     /// What is kept, with the counters of what has left it. Taken last: under it no other lock is.
@@ -158,6 +160,7 @@ impl Destination {
             bus,
             counters: Counters::default(),
             interrupt: Interrupt::default(),
+            unheard: AtomicBool::new(false),
             message_bytes_max: AtomicUsize::new(state.config.message_bytes_max),
             state: Padded(Mutex::new(state)),
             dead_letters: Mutex::default(),

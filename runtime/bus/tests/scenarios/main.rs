@@ -48,3 +48,4 @@ mod schedule_times;
 mod times;
 mod tuning;
 mod wall_clock;
+mod warnings;

@@ -6,7 +6,8 @@ use crate::support::*;
 /// it counts as running no more.
 fn check(then: &DestinationStatistics) {
     let dropped: u64 = then.dropped.values().sum();
-    let ended = then.completed + then.reported + then.listener_removed + then.dead_letters_kept as u64 + dropped;
+    let ended =
+        then.completed + then.reported + then.listener_removed + then.dead_letters_kept as u64 + dropped;
     assert!(ended + then.waiting <= then.owed, "ended or waiting, and not owed: {then:#?}");
     assert!(then.accepted <= then.owed, "{then:#?}");
     assert!(then.finished <= then.owed, "{then:#?}");
