@@ -130,6 +130,56 @@ fn a_call_that_never_ends_is_interrupted_whenever_the_destination_closes_now() {
 }
 
 #[test]
+fn two_that_close_and_open_at_once_do_not_undo_each_other() {
+    explore(900, || {
+        senders_beside(growing(), |bus| async move {
+            let other = bus.clone();
+            let closing = spawn(async move {
+                other.close_now("t/pool").await.unwrap();
+                other.reopen("t/pool").unwrap();
+            });
+            bus.close("t/pool", secs(2)).await.unwrap();
+            bus.reopen("t/pool").unwrap();
+            closing.await.unwrap();
+        })
+    });
+}
+
+#[test]
+fn a_listener_that_is_taken_away_beside_a_close_keeps_the_books_over_a_reopening() {
+    explore(900, || async {
+        let (bus, _) = with_listener(DestinationConfig { paused: true, ..growing() });
+        accepted(&bus).await;
+        let (closer, remover) = (bus.clone(), bus.clone());
+        let closing = spawn(async move {
+            closer.close("t/pool", FOR_EVER).await.unwrap();
+            closer.reopen("t/pool").unwrap();
+        });
+        let removing = spawn(async move { assert!(remover.unregister("t/pool", "all").await) });
+        closing.await.unwrap();
+        removing.await.unwrap();
+        settled(&bus).await;
+    });
+}
+
+#[test]
+fn a_purge_beside_a_close_keeps_the_books_over_a_reopening() {
+    explore(900, || async {
+        let (bus, _) = with_listener(DestinationConfig { paused: true, ..growing() });
+        accepted(&bus).await;
+        let closer = bus.clone();
+        let closing = spawn(async move {
+            closer.close("t/pool", FOR_EVER).await.unwrap();
+            closer.reopen("t/pool").unwrap();
+        });
+        let purged = bus.purge("t/pool").unwrap().len();
+        closing.await.unwrap();
+        assert_eq!(purged + bus.dead_letters("t/pool").len(), SENDERS * MESSAGES);
+        settled(&bus).await;
+    });
+}
+
+#[test]
 fn a_sender_that_runs_the_listener_itself_is_waited_for_by_a_close() {
     explore(600, || {
         let rejected_execution = RejectedExecution::CallerRuns;
@@ -139,4 +189,38 @@ fn a_sender_that_runs_the_listener_itself_is_waited_for_by_a_close() {
             bus.reopen("t/pool").unwrap();
         })
     });
+}
+
+/// Senders find a paused destination full, while it closes and opens again.
+async fn given_up_beside_a_close(policy: RejectedExecution) {
+    let (bus, _) = with_listener(DestinationConfig {
+        paused: true,
+        queue_entries_max: 1,
+        rejected_execution: policy,
+        ..growing()
+    });
+    let closer = bus.clone();
+    let closing = spawn(async move {
+        closer.close("t/pool", FOR_EVER).await.unwrap();
+        closer.reopen("t/pool").unwrap();
+    });
+    accepted(&bus).await;
+    closing.await.unwrap();
+    bus.resume("t/pool").unwrap();
+    settled(&bus).await;
+}
+
+#[test]
+fn a_dead_letter_made_at_the_door_keeps_the_books_over_a_reopening() {
+    explore(900, || given_up_beside_a_close(RejectedExecution::DeadLetter));
+}
+
+#[test]
+fn what_is_discarded_at_the_door_keeps_the_books_over_a_reopening() {
+    explore(900, || given_up_beside_a_close(RejectedExecution::Discard));
+}
+
+#[test]
+fn what_is_discarded_for_a_newer_message_keeps_the_books_over_a_reopening() {
+    explore(900, || given_up_beside_a_close(RejectedExecution::DiscardOldest));
 }

@@ -149,3 +149,20 @@ fn an_answer_to_a_sender_who_goes_away_is_received_or_late() {
         }
     });
 }
+
+#[test]
+fn an_answer_that_nobody_waits_for_keeps_the_books_over_a_reopening() {
+    explore(1500, || async {
+        let (bus, forged) = (bus(), Outgoing::text("pong").response_id("forged"));
+        let sender = bus.clone();
+        let sending = spawn(async move {
+            for _ in 0..2 {
+                let _ = sender.send(DEFAULT_RESPONSE, forged.clone()).await;
+            }
+        });
+        bus.close(DEFAULT_RESPONSE, FOR_EVER).await.unwrap();
+        bus.reopen(DEFAULT_RESPONSE).unwrap();
+        sending.await.unwrap();
+        at_rest(&bus).await;
+    });
+}
