@@ -6,6 +6,61 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::support::*;
 
+/// Looks at the bus when it is dropped. Shuttle tells when the bus drops it under a lock that a look needs.
+struct Probe(Bus);
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        assert!(!self.0.all_statistics().is_empty());
+    }
+}
+
+/// A listener whose instances each hold a probe, as the listener itself does.
+struct Probing(Probe);
+
+impl MessageListener for Probing {
+    fn name(&self) -> &str {
+        "probing"
+    }
+
+    fn instantiate(&self, _: Instant) -> BoxFuture<'_, Result<Box<dyn ListenerInstance>, Fault>> {
+        let instance: Box<dyn ListenerInstance> = Box::new(ProbingInstance(Probe(self.0.0.clone())));
+        Box::pin(std::future::ready(Ok(instance)))
+    }
+}
+
+struct ProbingInstance(#[expect(dead_code, reason = "it is there to be dropped")] Probe);
+
+impl ListenerInstance for ProbingInstance {
+    fn receive<'a>(self: Box<Self>, _: &'a Delivery) -> BoxFuture<'a, Ended> {
+        let ended = Ended { instance: Some(self), ..Ended::spent(Outcome::done()) };
+        Box::pin(std::future::ready(ended))
+    }
+}
+
+async fn a_probing_listener_goes(config: DestinationConfig) {
+    let (bus, notes, name) = (bus(), Notes::default(), config.name.to_string());
+    bus.create(config).unwrap();
+    bus.register(&name, noting("staying", &notes)).unwrap();
+    bus.register(&name, Probing(Probe(bus.clone()))).unwrap();
+    bus.send(&name, Outgoing::text("before")).await.unwrap();
+    bus.idle().await;
+    assert!(bus.unregister(&name, "probing").await);
+    bus.send(&name, Outgoing::text("after")).await.unwrap();
+    settled(&bus).await;
+    assert_eq!(notes.sorted(), ["after", "before"]);
+}
+
+#[test]
+fn a_listener_that_is_taken_away_and_its_instances_are_dropped_without_a_lock() {
+    explore(150, || a_probing_listener_goes(DestinationConfig::serial("t/removal").unwrap()));
+}
+
+#[test]
+fn instances_that_senders_use_are_dropped_without_a_lock() {
+    explore(150, || a_probing_listener_goes(DestinationConfig::synchronous("t/removal").unwrap()));
+}
+
 /// Whether the listener is gone, and whether it was called all the same. Not shuttle's: a look is no step of the schedule.
 #[derive(Clone, Default)]
 struct Gone {
