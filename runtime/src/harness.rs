@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sandbus_bus::{
-    Bus, DeadLetter, Delivery, DestinationConfig, DestinationError, DestinationStatistics, MessageId,
-    Outcome, Outgoing, Reply, RequestError, SendError, listener_fn,
+    Bus, CustomType, DeadLetter, Delivery, DestinationConfig, DestinationError, DestinationStatistics,
+    MessageId, Outcome, Outgoing, Reply, RequestError, SendError, listener_fn,
 };
 
 use crate::host::{LogLine, LogSink};
@@ -31,6 +31,13 @@ impl HarnessBuilder {
     #[must_use]
     pub fn destination(mut self, config: DestinationConfig) -> Self {
         self.config.destinations.push(config);
+        self
+    }
+
+    /// Adds a destination type of the embedder's own.
+    #[must_use]
+    pub fn destination_type(mut self, custom: CustomType) -> Self {
+        self.config.types.push(custom);
         self
     }
 

@@ -51,7 +51,7 @@ fn an_error_is_one_line_on_stderr_with_code_exit_and_message() {
         ("run --no-such-flag --json", 2, "SB0902"),
         ("call nowhere.wasm x --json", 4, "SB0201"),
         ("call guests/zoo.wasm 'refuse no' --json", 9, "SB0301"),
-        ("run --dest e=synchronous --send e=x --json", 7, "SB0402"),
+        ("run guests/noop.wasm --dest e=synchronous,paused=true --send e=x --json", 7, "SB0411"),
     ];
     for (line, exit, code) in cases {
         let ran = place.run(line).ended(exit);

@@ -135,7 +135,7 @@ async fn h31_a_guest_cannot_take_a_reserved_name_or_more_destinations_than_it_ma
     let harness = harness().destination(serial("t/a")).guest(settings).start().await.unwrap();
     assert!(harness.answer("t/a", "create sandbus/events").await.starts_with("error invalid"));
     assert!(harness.answer("t/a", "create acme/../x").await.starts_with("error invalid"));
-    assert!(harness.answer("t/a", "create acme/y nope").await.contains("parallel, serial and synchronous"));
+    assert!(harness.answer("t/a", "create acme/y nope").await.contains("parallel, serial, synchronous"));
     let many = harness.answer("t/a", "create-many acme/n 100").await;
     assert!(many.starts_with("64 made, then "), "{many}");
     harness.settled().await;

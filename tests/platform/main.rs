@@ -7,6 +7,7 @@ mod neighbourhood;
 mod support;
 
 mod breaker;
+mod context;
 mod examples;
 mod grants;
 mod hostile_memory;
@@ -17,5 +18,6 @@ mod lifecycle;
 mod limits;
 mod loading;
 mod messages;
+mod options;
 mod outcomes;
 mod output;

@@ -1,6 +1,6 @@
-//! MSG, TYPE, CTX: what crosses from one guest to another, and what only the host may say about it.
+//! MSG, TYPE: what crosses from one guest to another.
 
-use sandbus::bus::{Identity, Origin, Outgoing, RequestError, Value};
+use sandbus::bus::{Outgoing, RequestError, Value};
 use serde_json::{Value as Json, json};
 
 use crate::support::{Asking, Granting, harness, parallel, sample, serial, zoo, zoo_that};
@@ -136,70 +136,5 @@ async fn type_12_a_guest_sends_every_message_on_with_payload_and_values() {
         assert_eq!(delivery.values().get("n"), Some(&Value::from(number)));
         assert!(!ids.contains(&delivery.message().id()));
     }
-    harness.settled().await;
-}
-
-async fn context_of(payload: &[u8]) -> Json {
-    serde_json::from_slice(payload).expect("the zoo replies JSON")
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ctx_2_h32_values_cannot_impersonate_what_the_host_says() {
-    // The context is a part of its own that only the host writes; names of values mean nothing to it.
-    let harness = harness()
-        .destination(serial("t/a"))
-        .destination(serial("t/b"))
-        .guest(zoo("liar", &["t/a"]).may_send(&["t/b"]))
-        .start()
-        .await
-        .unwrap();
-    harness.note("t/b").unwrap();
-    let lies = "companyId=7 tenant=7 principalName=root sender=host hop-count=0";
-    harness.answer("t/a", &format!("send-values t/b {lies}")).await;
-    harness.idle().await.unwrap();
-    let received = harness.received();
-    let context = received[0].message().context();
-    assert_eq!((&*context.sender, context.hop_count, &context.identity), ("liar", 1, &None));
-    assert_eq!(received[0].values().get("sender"), Some(&Value::from("host")));
-    assert_eq!(received[0].values().len(), 5);
-    harness.settled().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ctx_3_each_guest_reads_its_sender_hop_and_attempt() {
-    // A message that a message caused is one hop further; the sender is not carried on.
-    let harness = harness()
-        .destination(serial("t/a"))
-        .destination(serial("t/b"))
-        .guest(zoo("first", &["t/a"]).may_send(&["t/b"]))
-        .guest(zoo("second", &["t/b"]))
-        .start()
-        .await
-        .unwrap();
-    let first = context_of(harness.answer("t/a", "context").await.as_bytes()).await;
-    assert_eq!(
-        (&first["sender"], &first["hop_count"], &first["attempt"]),
-        (&json!("host"), &json!(0), &json!(1))
-    );
-    let answered = harness.answer("t/a", "request t/b 1000 context").await;
-    let second = context_of(answered.strip_prefix("reply ").expect(&answered).as_bytes()).await;
-    assert_eq!((&second["sender"], &second["hop_count"]), (&json!("first"), &json!(1)));
-    assert_eq!(second["attempt"], 1);
-    assert!(first["sent_at_unix_ms"].as_u64() > Some(1_500_000_000_000));
-    assert!(second["sent_at_unix_ms"].as_u64() >= first["sent_at_unix_ms"].as_u64());
-    harness.settled().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ctx_5_a_guest_that_keeps_its_instance_keeps_no_tenant() {
-    // Tenant and principal belong to a message, not to the instance that handles it.
-    let harness = harness().destination(serial("t/a")).guest(zoo("guest", &["t/a"])).start().await.unwrap();
-    let identity = Identity::new("7", "5").unwrap();
-    let origin = Origin::host().with_identity(identity);
-    let with = harness.bus().request_as(&origin, "t/a", Outgoing::text("context"), None).await.unwrap();
-    assert_eq!(context_of(&with.payload).await["identity"], json!({"tenant": "7", "principal": "5"}));
-    let without = context_of(harness.answer("t/a", "context").await.as_bytes()).await;
-    assert_eq!(without["identity"], Json::Null);
-    assert_eq!(harness.figures("t/a").listeners[0].instances_made, 1);
     harness.settled().await;
 }

@@ -134,6 +134,7 @@ async fn platform(
     guest.listens_to = vec![call.dest.clone()];
     let config = PlatformConfig {
         runtime,
+        types: Vec::new(),
         destinations,
         guests: vec![guest],
         save_left: false,

@@ -15,6 +15,7 @@ pub(super) fn for_run(run: &Run, global: &Global) -> Result<Manifest, Problems> 
         destinations: run.destinations.clone(),
         guests: run.guests.clone(),
         settings: run.settings.clone(),
+        types: Vec::new(),
         directory: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
     };
     for component in &components {

@@ -119,6 +119,7 @@ fn until(run: &Run) -> Result<Until, Problem> {
 async fn start(manifest: &Manifest, output: &Output) -> Result<Platform, Problems> {
     let config = PlatformConfig {
         runtime: manifest.runtime.clone(),
+        types: Vec::new(),
         destinations: manifest.destinations.clone(),
         guests: manifest.guests.clone(),
         save_left: true,

@@ -108,7 +108,8 @@ fn options(options: wire::SendOptions) -> SendOptions {
 pub(super) fn wire_options(options: &SendOptions, since_acceptance: Duration) -> wire::SendOptions {
     let left = |duration: Option<Duration>| {
         let left = duration?.checked_sub(since_acceptance).filter(|left| !left.is_zero())?;
-        Some(u64::try_from(left.as_millis()).unwrap_or(u64::MAX))
+        // Rounded up: what is left is never nothing.
+        Some(u64::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX))
     };
     wire::SendOptions {
         priority: options.priority,

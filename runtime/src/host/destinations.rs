@@ -3,7 +3,7 @@
 use std::sync::{Arc, MutexGuard, PoisonError, Weak};
 
 use sandbus_bus as bus;
-use sandbus_bus::{ConfigError, DestinationConfig, Registered, Workers};
+use sandbus_bus::{Bus, DestinationConfig, Registered, Workers};
 
 use super::bindings::sandbus::bus::destinations::{
     DestinationError, DestinationStatistics, DestinationType, Host, Settings,
@@ -122,25 +122,19 @@ impl HostState {
             let text = format!("this guest has made {count} destinations and may have no more");
             return Err(DestinationError::LimitReached(text));
         }
-        let config = config(name, settings)?;
+        let config = config(&self.facts.bus, name, settings)?;
         self.facts.bus.create(config).map_err(wire_error)
     }
 }
 
-fn config(name: &str, settings: Settings) -> Result<DestinationConfig, DestinationError> {
-    let invalid = |error: ConfigError| DestinationError::Invalid(error.to_string());
+fn config(bus: &Bus, name: &str, settings: Settings) -> Result<DestinationConfig, DestinationError> {
     let mut config = match settings.destination_type {
         DestinationType::Parallel => DestinationConfig::parallel(name),
         DestinationType::Serial => DestinationConfig::serial(name),
         DestinationType::Synchronous => DestinationConfig::synchronous(name),
-        DestinationType::Custom(other) => {
-            let text = format!(
-                "no destination type is called `{other}`; there are parallel, serial and synchronous"
-            );
-            return Err(DestinationError::Invalid(text));
-        }
+        DestinationType::Custom(type_name) => bus.configuration(&type_name, name),
     }
-    .map_err(invalid)?;
+    .map_err(|error| DestinationError::Invalid(error.to_string()))?;
     if let Some(entries) = settings.queue_messages_max {
         config.queue_entries_max = entries as usize;
     }

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use sandbus_bus::limits;
-use sandbus_bus::{Cause, DestinationConfig, DestinationType, FailureKind, Jitter, OnFailure, OnNoListener};
+use sandbus_bus::{
+    Cause, CustomType, DestinationConfig, DestinationType, FailureKind, Jitter, OnFailure, OnNoListener,
+};
 use sandbus_bus::{RejectedExecution, RetryOn};
 
 use super::keys::{Key, key, quoted, quoted_list};
@@ -56,12 +58,21 @@ impl DestinationDraft {
     }
 }
 
-/// The names of the types.
-pub(super) const TYPES: &[(&str, DestinationType)] = &[
-    ("parallel", DestinationType::Parallel),
-    ("serial", DestinationType::Serial),
-    ("synchronous", DestinationType::Synchronous),
-];
+/// A type that a manifest may name: one of the bus's own, or one of the embedder, which runs as one of these.
+#[derive(Debug, Clone)]
+pub(super) struct TypeChoice {
+    pub(super) base: DestinationType,
+    pub(super) custom: Option<CustomType>,
+}
+
+/// The names of the types, the bus's own first.
+pub(super) fn type_choices(types: &[CustomType]) -> Vec<(&str, TypeChoice)> {
+    let own = DestinationType::ALL.into_iter().map(|base| (base.name(), TypeChoice { base, custom: None }));
+    let custom = types
+        .iter()
+        .map(|custom| (custom.name(), TypeChoice { base: custom.base(), custom: Some(custom.clone()) }));
+    own.chain(custom).collect()
+}
 
 const QUEUED: &[DestinationType] = &[DestinationType::Parallel, DestinationType::Serial];
 const SERIAL: &[DestinationType] = &[DestinationType::Serial];

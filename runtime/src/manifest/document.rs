@@ -2,10 +2,11 @@
 //! file and looks at no guest.
 
 use sandbus_bus::{
-    ConfigError, DestinationConfig, DestinationName, DestinationType, NameError, RejectedExecution,
+    ConfigError, CustomType, DestinationConfig, DestinationName, DestinationType, NameError,
+    RejectedExecution,
 };
 
-use super::destination_keys::{DESTINATION, DestinationDraft, TYPES};
+use super::destination_keys::{DESTINATION, DestinationDraft, TypeChoice, type_choices};
 use super::guest_keys::{GUEST, GuestDraft};
 use super::keys::{Origins, Owner, quoted_key, unknown_key};
 use super::names::guest_name_fault;
@@ -35,7 +36,7 @@ pub(super) struct Document {
 
 impl Document {
     /// Reads a tree.
-    pub(super) fn read(root: &Node) -> Self {
+    pub(super) fn read(root: &Node, types: &[CustomType]) -> Self {
         let mut document = Self::default();
         let Some(table) = root.table() else { return document };
         if let Some(problem) = format_fault(root, table) {
@@ -56,7 +57,7 @@ impl Document {
             owner.read(RUNTIME, &mut document.runtime, table, &mut document.findings, &mut document.origins);
         }
         document.check_defaults(table);
-        document.read_destinations(root, table);
+        document.read_destinations(root, table, types);
         document.read_guests(root, table);
         document
     }
@@ -117,17 +118,17 @@ impl Document {
         }
     }
 
-    fn read_destinations(&mut self, root: &Node, table: &Table) {
+    fn read_destinations(&mut self, root: &Node, table: &Table, types: &[CustomType]) {
         let Some(all) = self.table_under(table, "destinations") else { return };
         let defaults = root.find(&["defaults", "destination"]).and_then(|entry| entry.node.table());
         for (name, entry) in all {
             self.defined.push((name.clone(), entry.key.clone()));
             if let Some(below) = self.table_under(all, name) {
                 let legal = self.check_destination_name(name, entry);
-                let found = self.destination_type(name, entry, below);
+                let found = self.destination_type(name, entry, below, types);
                 // Without a legal name or type the keys are checked all the same, on a stand-in that is thrown away.
                 let stand_in = if legal { name.as_str() } else { "x" };
-                let draft = self.read_destination(name, stand_in, found, below, defaults, entry);
+                let draft = self.read_destination(name, stand_in, found.as_ref(), below, defaults, entry);
                 if legal && found.is_some() {
                     self.destinations.extend(draft);
                 }
@@ -143,7 +144,13 @@ impl Document {
         false
     }
 
-    fn destination_type(&mut self, name: &str, entry: &Entry, table: &Table) -> Option<DestinationType> {
+    fn destination_type(
+        &mut self,
+        name: &str,
+        entry: &Entry,
+        table: &Table,
+        types: &[CustomType],
+    ) -> Option<TypeChoice> {
         let title = format!("destination `{name}`");
         let Some(found) = table.get("type") else {
             let problem = Problem::new(Code::MissingKey, format!("{title}: `type` is missing"))
@@ -153,30 +160,29 @@ impl Document {
         };
         let place = found.node.place.clone();
         self.origins.set(format!("destinations.{}.type", quoted_key(name)), place);
-        Slot { owner: &title, key: "type", node: &found.node, findings: &mut self.findings }.choice(TYPES)
+        Slot { owner: &title, key: "type", node: &found.node, findings: &mut self.findings }
+            .choice(&type_choices(types))
     }
 
     fn read_destination(
         &mut self,
         name: &str,
         stand_in: &str,
-        found: Option<DestinationType>,
+        found: Option<&TypeChoice>,
         table: &Table,
         defaults: Option<&Table>,
         entry: &Entry,
     ) -> Option<DestinationDraft> {
-        let config = match found {
-            None | Some(DestinationType::Parallel) => DestinationConfig::parallel(stand_in),
-            Some(DestinationType::Serial) => DestinationConfig::serial(stand_in),
-            Some(DestinationType::Synchronous) => DestinationConfig::synchronous(stand_in),
-        };
-        let mut draft = DestinationDraft::of(config.ok()?);
+        let base = found.map_or(DestinationType::Parallel, |found| found.base);
+        let mut config = DestinationConfig::with_type(base, stand_in).ok()?;
+        config.custom_type = found.and_then(|found| found.custom.clone());
+        let mut draft = DestinationDraft::of(config);
         let path = format!("destinations.{}", quoted_key(name));
         let title = format!("destination `{name}`");
         let mut owner = Owner {
             title,
             path,
-            destination_type: found,
+            destination_type: found.map(|found| found.base),
             defaults: Some("defaults.destination"),
             skip: &["type"],
         };

@@ -40,7 +40,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use sandbus_bus::DestinationConfig;
+use sandbus_bus::{CustomType, DestinationConfig};
 
 use self::destination_keys::DestinationDraft;
 use self::guest_keys::GuestDraft;
@@ -80,7 +80,7 @@ pub struct Manifest {
     origins: Origins,
 }
 
-/// What the command line lays over a manifest. Paths in it are relative to `directory`.
+/// What the command line or an embedder lays over a manifest. Paths in it are relative to `directory`.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
     /// `--dest NAME=TYPE,key=value,…`
@@ -89,6 +89,8 @@ pub struct Overrides {
     pub guests: Vec<String>,
     /// `--set KEY=VALUE`
     pub settings: Vec<String>,
+    /// Destination types of the embedder, which a manifest may name beside those of the bus.
+    pub types: Vec<CustomType>,
     /// Where the command was started.
     pub directory: PathBuf,
 }
@@ -144,7 +146,8 @@ impl Manifest {
         let source = Source::new(file.to_string_lossy(), text);
         let mut root = tree::parse(&source).map_err(|problem| Problems::from(*problem))?;
         lay_over(&mut root, overrides)?;
-        let surroundings = Surroundings { file, base, directory: &overrides.directory };
+        let surroundings =
+            Surroundings { file, base, directory: &overrides.directory, types: &overrides.types };
         resolve::manifest(&root, &surroundings)
     }
 
@@ -161,7 +164,7 @@ impl Manifest {
             false => overrides.directory.as_path(),
         };
         let file = directory.join(MANIFEST_FILE);
-        let surroundings = Surroundings { file: &file, base: directory, directory };
+        let surroundings = Surroundings { file: &file, base: directory, directory, types: &overrides.types };
         resolve::manifest(&root, &surroundings)
     }
 
@@ -232,7 +235,7 @@ pub fn parse_destination_spec(text: &str) -> Result<DestinationConfig, Problems>
 /// Everything that is wrong with it.
 pub fn parse_guest_spec(text: &str, directory: &Path) -> Result<GuestSettings, Problems> {
     let node = spec::guest(text).map_err(|problem| Problems::from(*problem))?;
-    let surroundings = Surroundings { file: Path::new("--guest"), base: directory, directory };
+    let surroundings = Surroundings { file: Path::new("--guest"), base: directory, directory, types: &[] };
     resolve::single_guest(&node, &surroundings)
 }
 

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use sandbus_bus::CustomType;
+
 use super::Manifest;
 use super::check::check_references;
 use super::document::Document;
@@ -16,7 +18,7 @@ use super::tree::{Node, Place};
 use crate::diagnostic::{Code, Problem, Problems};
 use crate::settings::{BuildCommand, GuestSettings};
 
-/// What relative paths are relative to.
+/// What a manifest is read in: what relative paths are relative to, and what an embedder adds.
 pub(super) struct Surroundings<'a> {
     /// The manifest's file, as it was named.
     pub(super) file: &'a Path,
@@ -24,11 +26,13 @@ pub(super) struct Surroundings<'a> {
     pub(super) base: &'a Path,
     /// Where the command was started.
     pub(super) directory: &'a Path,
+    /// Destination types of the embedder.
+    pub(super) types: &'a [CustomType],
 }
 
 /// A tree to a manifest.
 pub(super) fn manifest(root: &Node, surroundings: &Surroundings<'_>) -> Result<Manifest, Problems> {
-    let mut document = Document::read(root);
+    let mut document = Document::read(root, surroundings.types);
     check_references(&mut document);
     let mut findings = std::mem::take(&mut document.findings);
     let mut guests = Vec::new();

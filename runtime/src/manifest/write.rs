@@ -34,7 +34,7 @@ pub fn to_toml(manifest: &Manifest) -> String {
         let found = draft.config.destination_type;
         let lines = differing(DESTINATION, Some(found), draft, &untouched(draft));
         let title = format!("destinations.{}", quoted_key(draft.config.name.as_str()));
-        push_table(&mut out, &title, &[format!("type = {}", quoted(found.name()))], &lines);
+        push_table(&mut out, &title, &[format!("type = {}", quoted(draft.config.type_name()))], &lines);
     }
     for (name, draft) in &manifest.guest_drafts {
         let lines = differing(GUEST, None, draft, &GuestDraft::default());
@@ -52,7 +52,7 @@ pub fn effective(manifest: &Manifest) -> Vec<EffectiveValue> {
     for draft in &manifest.destination_drafts {
         let path = format!("destinations.{}", quoted_key(draft.config.name.as_str()));
         let found = draft.config.destination_type;
-        list.push(effective_value(manifest, format!("{path}.type"), quoted(found.name())));
+        list.push(effective_value(manifest, format!("{path}.type"), quoted(draft.config.type_name())));
         push_effective(&mut list, manifest, &path, DESTINATION, Some(found), draft);
     }
     for (name, draft) in &manifest.guest_drafts {
@@ -90,11 +90,7 @@ fn effective_value(manifest: &Manifest, key: String, value: String) -> Effective
 /// The same destination with nothing set.
 fn untouched(draft: &DestinationDraft) -> DestinationDraft {
     let name = draft.config.name.as_str();
-    let fresh = match draft.config.destination_type {
-        DestinationType::Parallel => DestinationConfig::parallel(name),
-        DestinationType::Serial => DestinationConfig::serial(name),
-        DestinationType::Synchronous => DestinationConfig::synchronous(name),
-    };
+    let fresh = DestinationConfig::with_type(draft.config.destination_type, name);
     // The name was checked when the draft was made; with any other name everything would be written out.
     DestinationDraft::of(fresh.unwrap_or_else(|_| draft.config.clone()))
 }

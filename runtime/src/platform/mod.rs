@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sandbus_bus::{Bus, DeadLetter, DestinationConfig, DestinationStatistics, ShutdownReport};
+use sandbus_bus::{Bus, CustomType, DeadLetter, DestinationConfig, DestinationStatistics, ShutdownReport};
 
 pub use build::{BuildError, build};
 pub use start::StartError;
@@ -22,6 +22,9 @@ use crate::settings::{GuestSettings, RuntimeSettings};
 pub struct PlatformConfig {
     /// What all guests share.
     pub runtime: RuntimeSettings,
+    /// Destination types of the embedder: guests may make destinations of them, and a manifest may name them where it is
+    /// read with them ([`Overrides::types`](crate::manifest::Overrides::types)).
+    pub types: Vec<CustomType>,
     /// The destinations, in their order.
     pub destinations: Vec<DestinationConfig>,
     /// The guests; their order is the order in which they register.
@@ -36,6 +39,7 @@ impl Default for PlatformConfig {
     fn default() -> Self {
         Self {
             runtime: RuntimeSettings::default(),
+            types: Vec::new(),
             destinations: Vec::new(),
             guests: Vec::new(),
             save_left: true,

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use sandbus_bus::{Bus, BusConfig, DestinationError};
+use sandbus_bus::{Bus, BusConfig, ConfigError, DestinationError};
 use tokio::task::JoinSet;
 
 use super::{Platform, PlatformConfig};
@@ -16,6 +16,9 @@ pub enum StartError {
     /// The engine.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// A destination type of the embedder.
+    #[error(transparent)]
+    Type(#[from] ConfigError),
     /// A destination.
     #[error(transparent)]
     Destination(#[from] DestinationError),
@@ -83,6 +86,9 @@ impl Platform {
             waiting_requests_max: config.runtime.waiting_requests_max,
             ..BusConfig::default()
         });
+        for custom in config.types.iter().cloned() {
+            bus.register_type(custom)?;
+        }
         for destination in config.destinations.iter().cloned() {
             bus.create(destination)?;
         }

@@ -10,6 +10,8 @@ mod output;
 
 mod reading;
 
+mod types;
+
 use std::path::Path;
 
 use super::{Manifest, Overrides};

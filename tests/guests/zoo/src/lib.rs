@@ -89,6 +89,7 @@ impl Zoo {
             "set-response-and-reply" => parts::set_response_and_reply(rest, message),
             // Sending.
             "send" => sending::send(rest),
+            "send-with" => sending::send_with(rest),
             "send-values" => sending::send_values(rest),
             "send-all-types" => sending::send_all_types(rest),
             "send-respond" => sending::send_respond(rest),
@@ -100,6 +101,7 @@ impl Zoo {
             "fork" => sending::fork(rest, message),
             "forge" => sending::forge(rest),
             "request" => sending::request(rest),
+            "request-with" => sending::request_with(rest),
             "request-many" => sending::request_many(rest),
             "direct" => sending::direct(rest),
             "answer" => sending::answer(rest, message),

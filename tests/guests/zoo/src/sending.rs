@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use sandbus_guest::{Message, Outcome, Outgoing};
+use sandbus_guest::{Failure, Message, Outcome, Outgoing};
 
 use crate::words::{first_word, number, reply, reply_answered, reply_sent, request_error, send_error};
 
@@ -11,6 +11,36 @@ use crate::words::{first_word, number, reply, reply_answered, reply_sent, reques
 pub(crate) fn send(rest: &str) -> Outcome {
     let (destination, text) = first_word(rest);
     reply_sent(sandbus_guest::send(destination, text))
+}
+
+/// `send-with DEST OPTIONS TEXT`
+pub(crate) fn send_with(rest: &str) -> Outcome {
+    let (destination, message) = with_options(rest)?;
+    reply_sent(message.send(destination))
+}
+
+/// `request-with DEST OPTIONS TEXT`
+pub(crate) fn request_with(rest: &str) -> Outcome {
+    let (destination, message) = with_options(rest)?;
+    reply_answered(message.request(destination, None).map(Some))
+}
+
+/// OPTIONS: `deliver=MS`, `expires=MS`, `priority=N`, `order=KEY` and `dedup=KEY`, between commas.
+fn with_options(rest: &str) -> Result<(&str, Outgoing), Failure> {
+    let (destination, rest) = first_word(rest);
+    let (options, text) = first_word(rest);
+    let mut message = Outgoing::text(text);
+    for (name, value) in options.split(',').filter_map(|option| option.split_once('=')) {
+        message = match name {
+            "deliver" => message.deliver_after(Duration::from_millis(number(value)?)),
+            "expires" => message.expires_after(Duration::from_millis(number(value)?)),
+            "priority" => message.with_priority(number(value)?),
+            "order" => message.with_ordering_key(value),
+            "dedup" => message.with_dedup_key(value),
+            other => return Err(Failure::refused(format!("unknown option `{other}`"))),
+        };
+    }
+    Ok((destination, message))
 }
 
 /// `send-values DEST KEY=TEXT...`
