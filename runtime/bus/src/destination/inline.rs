@@ -32,7 +32,11 @@ impl Destination {
         manner: Manner,
     ) -> InlineEnd {
         let count = listeners.len();
-        let entry = Entry::new(message, Targets::Current { first: 0, count }, count);
+        let mut entry = Entry::new(message, Targets::Current { first: 0, count }, count);
+        if matches!(manner, Manner::CallerRuns(_)) {
+            // Its retries go through the queue, where their turn may come too late.
+            entry = entry.expiring(self.config().expires_in);
+        }
         self.run_entry_inline(entry, &listeners, manner).await
     }
 
@@ -86,9 +90,9 @@ impl Destination {
         Over(Arc::clone(self))
     }
 
-    /// Takes on a message for direct mode: its listeners, or why there is nothing to run.
+    /// Takes on a message for direct mode: those of its listeners that receive it, or why there is nothing to run.
     pub(crate) fn admit_direct(&self, message: &Message) -> Result<Arc<ListenerSet>, SendError> {
-        let state = self.state();
+        let (state, to) = self.state_for(message);
         if state.life != super::Life::Open {
             self.counters.reject(RejectReason::Closed);
             return Err(SendError::Closed(self.name.clone()));
@@ -97,14 +101,15 @@ impl Destination {
             self.counters.reject(RejectReason::Paused);
             return Err(SendError::Paused(self.name.clone()));
         }
-        if state.listeners.is_empty() {
+        let receivers = Arc::clone(to.of(&state));
+        if receivers.is_empty() {
             drop(state);
             return Err(self.nobody_listens());
         }
-        let pairs = state.listeners.len() as u64;
+        let pairs = receivers.len() as u64;
         self.take_on(message, pairs);
         self.counters.running.add(pairs);
-        Ok(Arc::clone(&state.listeners))
+        Ok(receivers)
     }
 
     /// When calls in a sender's task must end: shortly before the sender's own deadline.

@@ -30,6 +30,25 @@ async fn type_11_an_embedders_type_chooses_among_the_listeners_and_an_unknown_on
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_embedders_type_chooses_in_direct_mode_too() {
+    for base in DestinationType::ALL {
+        let (bus, notes) = (bus(), Notes::default());
+        let choose =
+            |message: &Message, _: &[&str]| if message.payload() == "nobody" { vec![] } else { vec![1] };
+        bus.register_type(CustomType::new("second-only", base, choose).unwrap()).unwrap();
+        bus.create(bus.configuration("second-only", "t/x").unwrap()).unwrap();
+        bus.register("t/x", noting("a", &notes)).unwrap();
+        bus.register("t/x", echo("b")).unwrap();
+        let reply = bus.request_direct("t/x", text("m"), None).await.unwrap().unwrap();
+        assert_eq!((reply.payload, notes.len()), ("m".into(), 0), "{base}");
+        let error = bus.request_direct("t/x", text("nobody"), None).await.unwrap_err();
+        assert!(matches!(error, RequestError::NotSent(SendError::NoListener(_))), "{base}: {error}");
+        assert_eq!(figures(&bus, "t/x").rejected["no-listener"], 1);
+        settled(&bus).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_type_that_chooses_nobody_panics_or_points_beyond_the_end_turns_the_message_away() {
     let bus = bus();
     let types: [(&str, Choice); 3] =

@@ -69,6 +69,35 @@ async fn a_retry_whose_turn_comes_too_late_expires_with_its_attempts_counted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_retry_after_a_first_attempt_in_the_senders_task_expires_like_any_other() {
+    let (bus, notes) = (bus(), Notes::default());
+    bus.create(with(parallel("t/x"), |config| {
+        config.retry = retries(2, secs(5));
+        config.queue_bytes_max = 8;
+        config.rejected_execution = RejectedExecution::CallerRuns;
+    }))
+    .unwrap();
+    bus.register("t/x", ending("l", &notes, |_| Outcome::retry("later"))).unwrap();
+    // Nine bytes find no room; their retry does, because the bound is raised while the sender's task runs the listeners.
+    bus.register("t/x", wider("w", &bus)).unwrap();
+    bus.send("t/x", expiring("nine byte", secs(1))).await.unwrap();
+    settled(&bus).await;
+    let letter = &bus.dead_letters("t/x")[0];
+    assert_eq!((notes.len(), letter.reason.name(), letter.attempts), (1, "expired", 1));
+}
+
+/// A listener that has its destination take larger queues while it runs.
+fn wider(name: &str, bus: &Bus) -> NativeListener {
+    let bus = bus.clone();
+    listener_fn(name, move |delivery| {
+        let mut config = config_of(&bus, delivery.destination().as_str());
+        config.queue_bytes_max = 1_000;
+        bus.reconfigure(config).unwrap();
+        std::future::ready(Outcome::done())
+    })
+}
+
+#[tokio::test(start_paused = true)]
 async fn ord_5_a_delayed_message_is_pending_until_its_time_and_received_after() {
     for config in [serial("t/x"), parallel("t/x")] {
         let (bus, notes, sent_at) = (bus(), Notes::default(), Instant::now());
