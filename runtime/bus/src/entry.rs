@@ -17,6 +17,8 @@ pub(crate) struct Target {
     pub(crate) due: Option<Instant>,
     /// Whether this call decides about the listener's circuit breaker.
     pub(crate) trial: bool,
+    /// Whether it stood aside: what is owed to its listener from before it has been delivered, or stands before it.
+    pub(crate) stood_aside: bool,
 }
 
 /// The listeners that an entry is owed to.
@@ -105,7 +107,7 @@ impl Target {
 
     /// The first attempt, not before `due`.
     pub(crate) fn first_at(slot: &Arc<Slot>, due: Option<Instant>) -> Self {
-        Self { slot: Arc::clone(slot), attempt: 1, due, trial: false }
+        Self { slot: Arc::clone(slot), attempt: 1, due, trial: false, stood_aside: false }
     }
 }
 

@@ -22,6 +22,8 @@ pub(crate) struct Slot {
     pub(crate) counters: ListenerCounters,
     pub(crate) breaker: Breaker,
     removed: AtomicBool,
+    /// Whether something that stood aside may wait in the queue again; changed under the queue's lock only.
+    returned: AtomicBool,
     running: AtomicUsize,
     quiet: Wakers,
     /// Idle instances for calls in the sender's own task.
@@ -42,6 +44,7 @@ impl Slot {
             counters: ListenerCounters::default(),
             breaker: Breaker::default(),
             removed: AtomicBool::new(false),
+            returned: AtomicBool::new(false),
             running: AtomicUsize::new(0),
             quiet: Wakers::default(),
             borrowed: Mutex::default(),
@@ -72,6 +75,15 @@ impl Slot {
     }
 
     /// No call of it begins any more. [`Slot::let_go`] follows when no lock is held.
+    /// Whether what stood aside may not have been taken yet since the listener may be called again.
+    pub(crate) fn has_returned(&self) -> bool {
+        self.returned.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_returned(&self, returned: bool) {
+        self.returned.store(returned, Ordering::Relaxed);
+    }
+
     pub(crate) fn mark_removed(&self) {
         self.removed.store(true, Ordering::SeqCst);
     }

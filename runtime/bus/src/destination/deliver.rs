@@ -47,8 +47,16 @@ impl Destination {
             return self.expire(flight);
         }
         let mut later: Vec<Target> = Vec::new();
+        let serial = self.destination_type == DestinationType::Serial;
         while let Some(target) = flight.turn() {
             if target.slot.breaker.is_open() && !target.trial && self.put_aside(&mut flight, &target) {
+                continue;
+            }
+            if serial
+                && !target.stood_aside
+                && target.slot.has_returned()
+                && self.put_behind(&mut flight, &target)
+            {
                 continue;
             }
             if target.due.is_some_and(|due| due > Instant::now()) {
@@ -82,13 +90,33 @@ impl Destination {
         if state.life != Life::Open || !target.slot.breaker.is_open() || target.slot.is_removed() {
             return false;
         }
-        let entry = flight.entry_for(target.clone());
+        let entry = flight.entry_for(Target { stood_aside: true, ..target.clone() });
         state.queue.push_aside(&target.slot, entry);
+        self.waits_again(state, flight);
+        true
+    }
+
+    /// Keeps what a listener is owed behind what stood aside for it and came back while this entry ran; false when nothing
+    /// of that is left.
+    fn put_behind(&self, flight: &mut Flight<'_>, target: &Target) -> bool {
+        let mut state = self.state();
+        if state.life != Life::Open || target.slot.is_removed() {
+            return false;
+        }
+        let entry = flight.entry_for(Target { stood_aside: true, ..target.clone() });
+        let is_behind = state.queue.push_behind(&target.slot, entry);
+        if is_behind {
+            self.waits_again(state, flight);
+        }
+        is_behind
+    }
+
+    /// Counts the delivery whose turn it was as waiting: it is in the queue again.
+    fn waits_again(&self, state: MutexGuard<'_, State>, flight: &mut Flight<'_>) {
         self.counters.running.sub(1);
         drop(state);
         flight.keep_lane();
         flight.settled();
-        true
     }
 
     /// Makes dead letters of an entry whose turn came too late.

@@ -123,6 +123,7 @@ impl Destination {
                     attempt: target.attempt + 1,
                     due: Some(after(Instant::now(), delay)),
                     trial: false,
+                    stood_aside: false,
                 })
             }
             _ => {

@@ -33,6 +33,10 @@ impl<T> Line<T> {
         self.pieces.front()?.front()
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.pieces.iter().flatten()
+    }
+
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.pieces.iter_mut().flatten()
     }

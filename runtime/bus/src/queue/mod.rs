@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use crate::claim::Claim;
 use crate::entry::{Entry, Targets};
+use crate::message::Message;
 use crate::registration::{ListenerSet, Slot};
 use crate::sync::Instant;
 use aside::Aside;
@@ -190,9 +191,29 @@ impl Queue {
 
     /// Lets what stands aside for `slot` be taken, before everything else. What is claimed must be gathered before.
     pub(crate) fn return_aside(&mut self, slot: &Arc<Slot>) {
-        for entry in self.aside.take_of(slot).into_iter().rev() {
+        let returned = self.aside.take_of(slot);
+        slot.set_returned(!returned.is_empty());
+        for entry in returned.into_iter().rev() {
             self.ready.push_front(entry);
         }
+    }
+
+    /// Puts an entry behind what stood aside for `slot` and can be taken again; false when there is nothing of that.
+    pub(crate) fn push_behind(&mut self, slot: &Arc<Slot>, entry: Entry) -> bool {
+        let stood_aside = |before: &Entry| match &before.targets {
+            Targets::Some(targets) => {
+                targets.iter().any(|target| target.stood_aside && Arc::ptr_eq(&target.slot, slot))
+            }
+            _ => false,
+        };
+        let message = Arc::clone(&entry.message);
+        let pairs = entry.targets.pairs();
+        let is_behind = self.ready.insert_behind(entry, stood_aside);
+        if is_behind {
+            self.count_in(&message, pairs);
+        }
+        slot.set_returned(self.ready.any(stood_aside));
+        is_behind
     }
 
     /// Keeps an entry until it is due; others may pass it.
@@ -280,10 +301,14 @@ impl Queue {
     }
 
     fn enter(&mut self, entry: &Entry) {
+        self.count_in(&entry.message, entry.targets.pairs());
+    }
+
+    fn count_in(&mut self, message: &Message, pairs: u64) {
         self.entries += 1;
-        self.pairs += entry.targets.pairs();
-        if entry.message.enter_queue() {
-            self.bytes += entry.message.size_bytes();
+        self.pairs += pairs;
+        if message.enter_queue() {
+            self.bytes += message.size_bytes();
         }
     }
 

@@ -37,6 +37,22 @@ impl Ready {
         self.line(&entry).push_front(entry);
     }
 
+    /// Puts an entry behind the last one of its priority that `is_before` names; false when there is none.
+    pub(super) fn insert_behind(&mut self, entry: Entry, is_before: impl Fn(&Entry) -> bool) -> bool {
+        let line = self.line(&entry);
+        let Some((last, _)) = line.iter().enumerate().filter(|(_, known)| is_before(known)).last() else {
+            return false;
+        };
+        let before: Vec<Entry> = (0..=last).filter_map(|_| line.pop_front()).collect();
+        line.push_front(entry);
+        before.into_iter().rev().for_each(|entry| line.push_front(entry));
+        true
+    }
+
+    pub(super) fn any(&self, is_one: impl Fn(&Entry) -> bool) -> bool {
+        self.lines().flat_map(Line::iter).any(is_one)
+    }
+
     pub(super) fn pop_front(&mut self) -> Option<Entry> {
         match &mut self.levels {
             None => self.plain.pop_front(),

@@ -183,6 +183,31 @@ async fn a_listener_that_is_taken_away_leaves_nothing_aside_and_one_that_expires
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_comes_back_is_received_before_what_was_on_its_way_to_other_listeners_meanwhile() {
+    // A trial in direct mode closes the breaker while the one worker is with the listener before: what is in its hands was
+    // accepted later than what stood aside.
+    let (bus, notes, broken) = (bus(), Notes::default(), Arc::new(AtomicBool::new(true)));
+    let gate = Gate::closed();
+    bus.create(serial("t/s")).unwrap();
+    bus.register("t/s", blocking("before", &notes, &gate)).unwrap();
+    bus.register("t/s", trapping("l", &notes, &broken, 1)).unwrap();
+    for n in 0..3 {
+        bus.send("t/s", text(n.to_string())).await.unwrap();
+    }
+    gate.let_one_pass();
+    eventually(|| of(&notes, "before").len() == 2).await;
+    gate.let_one_pass();
+    eventually(|| of(&notes, "before").len() == 3 && figures(&bus, "t/s").aside == 1).await;
+    broken.store(false, Ordering::SeqCst);
+    tokio::time::sleep(secs(10)).await;
+    gate.open();
+    let direct = bus.request_direct("t/s", text("trial"), Some(secs(60))).await;
+    assert_eq!(direct.unwrap(), None);
+    settled(&bus).await;
+    assert_eq!(of(&notes, "l"), ["0", "trial", "1", "2"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_stands_aside_keeps_its_place_in_the_bound() {
     let (bus, notes, broken) = (bus(), Notes::default(), Arc::new(AtomicBool::new(true)));
     bus.create(with(serial("t/s"), |config| config.queue_entries_max = 3)).unwrap();
