@@ -100,6 +100,11 @@ impl Targets {
     }
 }
 
+/// How many pairs these entries are owed to together.
+pub(crate) fn pairs_of(entries: &[Entry]) -> u64 {
+    entries.iter().map(|entry| entry.targets.pairs()).sum()
+}
+
 impl Target {
     pub(crate) fn first(slot: &Arc<Slot>) -> Self {
         Self::first_at(slot, None)

@@ -17,7 +17,7 @@ use crate::name::DestinationName;
 use crate::origin::Origin;
 use crate::policy::RejectedExecution;
 use crate::statistics::RejectReason;
-use crate::sync::{Instant, after, sleep_until};
+use crate::sync::{Instant, after, sleep_until, yield_now};
 
 /// How dead letters are redriven.
 #[derive(Debug, Clone, PartialEq)]
@@ -276,7 +276,7 @@ impl Pace {
         match self.next {
             Some(next) if next > Instant::now() => sleep_until(next).await,
             // One refusal after the other waits for nothing: let others run.
-            _ => tokio::task::yield_now().await,
+            _ => yield_now().await,
         }
     }
 

@@ -16,7 +16,7 @@ use crate::origin::Origin;
 use crate::outcome::Reply;
 use crate::policy::RejectedExecution;
 use crate::registration::ListenerSet;
-use crate::request::{Found, never_received};
+use crate::request::Found;
 use crate::statistics::RejectReason;
 use crate::sync::{AtomicUsize, Instant, after, yield_now};
 use crate::tracked::{Watch, Watched};
@@ -322,18 +322,13 @@ impl Shared {
             values: message.values().clone(),
         };
         let found = self.requests.answer(&destination.name, message.response_id().unwrap_or_default(), reply);
-        if !nobody_listens {
-            return;
+        if nobody_listens {
+            let dropped = match found {
+                Found::Answered => None,
+                Found::Nobody(reason) => Some(reason),
+            };
+            destination.end_unheard(message, dropped);
         }
-        match found {
-            Found::Answered => destination.counters.completed.add(1),
-            Found::Nobody(reason) => destination.counters.drop(reason, 1),
-        }
-        let answered = matches!(found, Found::Answered);
-        destination.end_pairs(message, 1, || {
-            (!answered).then(|| never_received("dropped: nobody waits for this answer"))
-        });
-        destination.counters.finished.add(1);
     }
 }
 

@@ -168,15 +168,16 @@ impl Seat {
             Next::Entry(entry) => {
                 *active = true;
                 state.pool.active += 1;
-                if !Arc::ptr_eq(present, &state.listeners) {
-                    *present = Arc::clone(&state.listeners);
-                }
+                let changed = !Arc::ptr_eq(present, &state.listeners);
+                let gone = changed.then(|| std::mem::replace(present, Arc::clone(&state.listeners)));
                 // The others get their share of what is ready.
                 let share = state.queue.ready_len() / state.pool.current.max(1);
                 state.queue.claim(claim, share.min(*claim_size - 1));
                 destination.counters.running.add(entry.targets.pairs());
                 let timed = state.queue.has_waiting();
                 destination.tell_room(state);
+                // Outside of the lock: it may hold the last of a listener, and its drop is not the bus's code.
+                drop(gone);
                 if timed {
                     // Another retry may be due while this worker is busy: somebody else must watch the clock.
                     destination.rouse_for_retry();

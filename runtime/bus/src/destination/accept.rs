@@ -27,7 +27,7 @@ pub(crate) enum Admitted {
     Handled,
     /// It is not accepted again: this is the first message of its dedup key.
     Duplicate(MessageId),
-    /// It is accepted, and owed to nobody but a sender who waits for it, if there is one.
+    /// It is for nobody but a sender who waits for it, if there is one; see [`Destination::end_unheard`].
     Unheard,
     /// There is no room, and the sender may wait for some.
     WaitForRoom(SendError),
@@ -142,7 +142,7 @@ impl Destination {
         let receivers = to.of(&state);
         let pairs = receivers.len() as u64;
         if pairs == 0 {
-            return if is_answer { Ok(self.take_on_unheard(message)) } else { Err(self.no_listener()) };
+            return if is_answer { Ok(Admitted::Unheard) } else { Err(self.no_listener()) };
         }
         if self.destination_type == DestinationType::Synchronous && state.paused {
             self.counters.reject(RejectReason::Paused);
@@ -255,11 +255,6 @@ impl Destination {
         }
     }
 
-    pub(super) fn take_on_unheard(&self, message: &Message) -> Admitted {
-        self.take_on(message, 1);
-        Admitted::Unheard
-    }
-
     fn admit_without_listener(
         self: &Arc<Self>,
         mut state: MutexGuard<'_, State>,
@@ -267,7 +262,7 @@ impl Destination {
         is_answer: bool,
     ) -> Result<Admitted, SendError> {
         if is_answer || self.name.is_reserved() {
-            return Ok(self.take_on_unheard(message));
+            return Ok(Admitted::Unheard);
         }
         match state.config.on_no_listener {
             OnNoListener::Reject => {
@@ -275,15 +270,14 @@ impl Destination {
                 Err(self.nobody_listens())
             }
             OnNoListener::Discard => {
-                drop(state);
+                let admitted = self.drop_at_the_door(state, message, 1, DropReason::NoListener);
                 self.warn_unheard(OnNoListener::Discard);
-                self.drop_at_the_door(message, 1, DropReason::NoListener);
-                Ok(Admitted::Settled)
+                Ok(admitted)
             }
             OnNoListener::DeadLetter => {
-                self.bury_at_the_door(state, message, DeadLetterReason::NoListener);
+                let admitted = self.bury_at_the_door(state, message, DeadLetterReason::NoListener);
                 self.warn_unheard(OnNoListener::DeadLetter);
-                Ok(Admitted::Settled)
+                Ok(admitted)
             }
             OnNoListener::Hold => match state.no_room(&self.name, 1, message.size_bytes()) {
                 None => Ok(self.hold(state, message)),
@@ -308,10 +302,35 @@ impl Destination {
         }
     }
 
-    pub(super) fn drop_at_the_door(&self, message: &Arc<Message>, pairs: u64, reason: DropReason) {
+    /// Takes a message on that is for nobody but a sender who waits, and ends it: received, or `dropped` for this reason.
+    pub(crate) fn end_unheard(&self, message: &Message, dropped: Option<DropReason>) {
+        // Under the lock: the books of a destination that opens again meanwhile begin with all of it or with nothing.
+        let state = self.state();
+        self.take_on(message, 1);
+        match dropped {
+            None => self.counters.completed.add(1),
+            Some(reason) => self.counters.drop(reason, 1),
+        }
+        self.counters.finished.add(1);
+        drop(state);
+        self.end_pairs(message, 1, || {
+            dropped.map(|_| never_received("dropped: nobody waits for this answer"))
+        });
+    }
+
+    /// Takes a message on and gives it up in the same step.
+    pub(super) fn drop_at_the_door(
+        &self,
+        state: MutexGuard<'_, State>,
+        message: &Arc<Message>,
+        pairs: u64,
+        reason: DropReason,
+    ) -> Admitted {
         self.take_on(message, pairs);
         self.counters.drop(reason, pairs);
+        drop(state);
         self.end_pairs(message, pairs, || Some(never_received("dropped before anybody received it")));
+        Admitted::Settled
     }
 
     /// Keeps a message that never got in as one dead letter; redriven, it is sent anew.
@@ -320,15 +339,14 @@ impl Destination {
         state: MutexGuard<'_, State>,
         message: &Arc<Message>,
         reason: DeadLetterReason,
-    ) {
+    ) -> Admitted {
         let config = Arc::clone(&state.config);
         self.take_on(message, 1);
-        // Under the lock: whoever destroys the destination waits for the letter, and takes it along.
-        self.counters.running.add(1);
+        let settling = self.settling(1);
         drop(state);
         self.bury_quietly(Content::sent(message), None, reason, &config);
-        self.counters.running.sub(1);
-        self.tell_change();
+        drop(settling);
+        Admitted::Settled
     }
 }
 

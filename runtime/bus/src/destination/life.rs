@@ -4,8 +4,9 @@
 use std::pin::pin;
 use std::sync::Arc;
 
-use super::{Destination, Life};
+use super::{Destination, Life, State};
 use crate::call::until;
+use crate::entry::{Entry, pairs_of};
 use crate::sync::Instant;
 
 /// What a close left behind.
@@ -15,6 +16,34 @@ pub struct Closed {
     pub dead_letters: u64,
     /// Whether running calls had to be interrupted.
     pub interrupted: bool,
+}
+
+/// Those who close a destination at this moment.
+#[derive(Debug, Default)]
+pub(super) struct Closings {
+    under_way: usize,
+    /// Whether one of them is through; the last one that ends closes the destination.
+    through: bool,
+}
+
+/// One who closes a destination. As long as there is one, nobody can open it again: a close that began before would stop
+/// what began after.
+struct Closing<'a> {
+    destination: &'a Destination,
+    through: bool,
+}
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        let mut state = self.destination.state();
+        state.closings.under_way -= 1;
+        state.closings.through |= self.through;
+        if state.closings.under_way == 0 && std::mem::take(&mut state.closings.through) {
+            state.life = Life::Closed;
+        }
+        drop(state);
+        self.destination.tell_change();
+    }
 }
 
 impl Destination {
@@ -39,14 +68,13 @@ impl Destination {
     ///
     /// Retries that wait, and messages without a listener, become dead letters at once: nothing will come for them.
     pub(crate) async fn close(&self, deadline: Instant) -> Closed {
+        let mut closing = self.begin_to_close();
         let before = self.counters.dead_letters.get();
-        let left = {
-            let mut state = self.state();
-            state.life = Life::Draining;
-            state.gather_fixed();
-            if state.paused { state.queue.take_all() } else { state.queue.take_not_ready() }
-        };
-        self.bury_entries(left);
+        self.bury_all_that(
+            |state| {
+                if state.paused { state.queue.take_all() } else { state.queue.take_not_ready() }
+            },
+        );
         self.tell_room(self.state());
         self.wake_all_workers();
         self.room.wake_all();
@@ -54,48 +82,55 @@ impl Destination {
         if interrupted {
             self.stop_now().await;
         }
-        self.state().life = Life::Closed;
-        self.tell_change();
+        closing.through = true;
         Closed { dead_letters: self.counters.dead_letters.get() - before, interrupted }
     }
 
     /// Interrupts what runs, and makes dead letters of all that waits.
     pub(crate) async fn close_now(&self) -> Closed {
+        let mut closing = self.begin_to_close();
         let before = self.counters.dead_letters.get();
-        self.state().life = Life::Draining;
         self.room.wake_all();
         let running = self.counters.running.get() > 0;
         self.stop_now().await;
-        self.state().life = Life::Closed;
-        self.tell_change();
+        closing.through = true;
         Closed { dead_letters: self.counters.dead_letters.get() - before, interrupted: running }
+    }
+
+    fn begin_to_close(&self) -> Closing<'_> {
+        let mut state = self.state();
+        state.life = Life::Draining;
+        state.closings.under_way += 1;
+        Closing { destination: self, through: false }
     }
 
     async fn stop_now(&self) {
         self.interrupt.raise();
-        let left = {
-            let mut state = self.state();
-            state.gather_fixed();
-            state.queue.take_all()
-        };
-        self.bury_entries(left);
+        self.bury_all_that(|state| state.queue.take_all());
         self.tell_room(self.state());
         self.wake_all_workers();
         self.workers_gone().await;
         self.interrupt.lower();
     }
 
+    /// Makes dead letters `closed` of what `take` takes out of the queue.
+    fn bury_all_that(&self, take: impl FnOnce(&mut State) -> Vec<Entry>) {
+        let (taken, config, _settling) = {
+            let mut state = self.state();
+            state.gather_fixed();
+            let taken = take(&mut state);
+            let settling = self.settling(pairs_of(&taken));
+            (taken, Arc::clone(&state.config), settling)
+        };
+        for entry in taken {
+            self.bury_entry(&entry, &config);
+        }
+    }
+
     /// Ends the workers of a bus that nobody holds any more, once they have run what is ready.
     pub(crate) fn abandon(&self) {
         self.state().life = Life::Draining;
         self.wake_all_workers();
-    }
-
-    fn bury_entries(&self, entries: Vec<crate::entry::Entry>) {
-        let config = self.config();
-        for entry in entries {
-            self.bury_entry(&entry, &config);
-        }
     }
 
     /// Waits until no worker is left and no call runs.

@@ -25,6 +25,7 @@ pub enum Registered {
 }
 
 /// A listener that was taken away, and what was queued for it.
+#[must_use = "what was queued is to be settled"]
 pub(crate) struct Taken {
     pub(crate) slot: Arc<Slot>,
     owed: Vec<Removed>,
@@ -89,6 +90,8 @@ impl Destination {
         slot.mark_removed();
         self.unheard.store(false, Ordering::Relaxed);
         let owed = state.queue.remove_listener(&slot);
+        // Until they are settled they count as running: whoever closes, or waits for rest, must see them.
+        self.counters.running.add(owed.len() as u64);
         Some(Taken { slot, owed, config: Arc::clone(&state.config) })
     }
 
@@ -98,6 +101,8 @@ impl Destination {
         for entry in &taken.owed {
             self.settle_removed(entry.content(), &entry.target, entry.listeners, &taken.config);
         }
+        self.counters.running.sub(taken.owed.len() as u64);
+        self.tell_change();
         self.tell_room(self.state());
         // Workers that sleep keep instances of it; awake, they let go of them.
         self.wake_all_workers();

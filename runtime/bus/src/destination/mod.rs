@@ -14,6 +14,7 @@ mod redrive;
 mod reject;
 mod report;
 mod settle;
+mod settling;
 mod tune;
 
 use std::sync::{Arc, Weak};
@@ -82,6 +83,8 @@ pub(crate) struct Destination {
 pub(crate) struct State {
     pub(crate) config: Arc<DestinationConfig>,
     pub(crate) life: Life,
+    /// Those who are about to close it, and whether one of them is through.
+    closings: life::Closings,
     pub(crate) paused: bool,
     /// Whether senders run the listeners themselves, for a test.
     pub(crate) inline: bool,
@@ -136,6 +139,7 @@ impl Destination {
     ) -> Arc<Self> {
         let mut state = State {
             life: Life::Open,
+            closings: life::Closings::default(),
             paused: config.paused,
             inline: false,
             queue: Queue::default(),

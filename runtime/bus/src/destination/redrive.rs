@@ -111,7 +111,7 @@ impl Destination {
         if receivers.is_empty() {
             if is_answer || (nobody_listens && self.name.is_reserved()) {
                 leave()?;
-                return Ok(self.take_on_unheard(message));
+                return Ok(Admitted::Unheard);
             }
             if !nobody_listens || state.config.on_no_listener != OnNoListener::Hold {
                 return Err(self.no_listener().into());

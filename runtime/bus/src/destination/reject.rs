@@ -48,13 +48,10 @@ impl Destination {
                 Err(full)
             }
             RejectedExecution::Discard => {
-                drop(state);
-                self.drop_at_the_door(message, pairs, DropReason::QueueFull);
-                Ok(Admitted::Settled)
+                Ok(self.drop_at_the_door(state, message, pairs, DropReason::QueueFull))
             }
             RejectedExecution::DeadLetter => {
-                self.bury_at_the_door(state, message, DeadLetterReason::QueueFull);
-                Ok(Admitted::Settled)
+                Ok(self.bury_at_the_door(state, message, DeadLetterReason::QueueFull))
             }
             RejectedExecution::DiscardOldest => self.discard_oldest(state, message, to, full),
             RejectedExecution::Handler(handler) => {
@@ -82,6 +79,7 @@ impl Destination {
             && bytes_left + message.size_bytes() <= state.config.queue_bytes_max;
         while can_ever_fit && state.no_room(&self.name, entries, message.size_bytes()).is_some() {
             let Some(oldest) = state.queue.take_oldest() else { break };
+            self.counters.drop(DropReason::QueueFull, oldest.targets.pairs());
             discarded.push(oldest);
         }
         let admitted = if state.no_room(&self.name, entries, message.size_bytes()).is_some() {
@@ -93,9 +91,9 @@ impl Destination {
             Ok(self.enqueue(state, message, to))
         };
         for entry in discarded {
-            let pairs = entry.targets.pairs();
-            self.counters.drop(DropReason::QueueFull, pairs);
-            self.end_pairs(&entry.message, pairs, || Some(never_received("discarded: the queue was full")));
+            self.end_pairs(&entry.message, entry.targets.pairs(), || {
+                Some(never_received("discarded: the queue was full"))
+            });
         }
         admitted
     }

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use super::Destination;
 use crate::config::{ConfigError, DestinationConfig};
 use crate::dead_letter::{DeadLetter, DeadLetterId, DeadLetterReason};
-use crate::entry::{Entry, Target, Targets};
+use crate::entry::{Entry, Target, Targets, pairs_of};
 use crate::events::Event;
 use crate::request::never_received;
 use crate::statistics::DropReason;
@@ -48,15 +48,15 @@ impl Destination {
         let taken = {
             let mut state = self.state();
             state.gather_fixed();
-            state.queue.take_all()
+            let taken = state.queue.take_all();
+            self.counters.drop(DropReason::Purged, pairs_of(&taken));
+            taken
         };
         let mut letters = Vec::new();
         for entry in &taken {
-            let pairs = entry.targets.pairs();
             letters.extend(purged(entry, self.clock.now()));
-            self.counters.drop(DropReason::Purged, pairs);
             self.counters.finished.add(1);
-            self.end_pairs(&entry.message, pairs, || {
+            self.end_pairs(&entry.message, entry.targets.pairs(), || {
                 Some(never_received("purged before anybody received it"))
             });
         }

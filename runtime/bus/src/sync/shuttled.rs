@@ -146,9 +146,10 @@ pub fn advance(duration: Duration) {
     due.into_values().for_each(Waker::wake);
 }
 
-/// Lets time pass until the next timer is due. Answers whether there was one.
-pub fn advance_to_next_timer() -> bool {
+/// Lets time pass until the next timer is due, if that is at most `within` after the start. Answers whether it did.
+pub fn advance_to_next_timer(within: Duration) -> bool {
     let next = CLOCK.with_borrow(|clock| clock.timers.keys().next().map(|(due, _)| *due));
+    let next = next.filter(|due| due.0 <= within);
     if let Some(due) = next {
         advance(due.saturating_duration_since(Instant::now()));
     }

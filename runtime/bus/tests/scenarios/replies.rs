@@ -341,3 +341,28 @@ async fn closing_now_does_not_wait_for_a_reply_that_waits_for_room() {
     settled(&bus).await;
     assert!(took < secs(1), "close now took {took:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_sent_to_the_wrong_destination_does_not_keep_the_sender_waiting() {
+    // Nobody waits for it there, so that it is dropped at once; and then no answer can come any more.
+    let (bus, notes) = (bus(), Notes::default());
+    bus.create(serial("t/s")).unwrap();
+    bus.create(serial("t/back")).unwrap();
+    bus.register("t/back", noting("back", &notes)).unwrap();
+    let sender = bus.clone();
+    let astray = listener_fn("astray", move |delivery| {
+        let sender = sender.clone();
+        async move {
+            let id = delivery.message().response_id().unwrap().to_owned();
+            sender.send(DEFAULT_RESPONSE, text("pong").response_id(&id)).await.unwrap();
+            Outcome::done()
+        }
+    });
+    bus.register("t/s", astray).unwrap();
+    let before = Instant::now();
+    let asked = bus.request("t/s", text("ping").response_destination(name("t/back")), None).await;
+    assert!(asked.unwrap_err().to_string().contains("nobody waits for this answer"));
+    assert_eq!(before.elapsed(), Duration::ZERO);
+    assert_eq!(figures(&bus, DEFAULT_RESPONSE).dropped[DropReason::ForgedReply.name()], 1);
+    settled(&bus).await;
+}
