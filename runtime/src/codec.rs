@@ -89,6 +89,15 @@ pub fn dead_letter_to_json(letter: &DeadLetter) -> Json {
     out
 }
 
+/// What a payload seems to be, where nobody says: JSON by its first character, else text, else bytes.
+pub(crate) fn guessed_content_type(payload: &[u8]) -> &'static str {
+    match std::str::from_utf8(payload) {
+        Ok(text) if text.trim_start().starts_with(['{', '[']) => "application/json",
+        Ok(_) => "text/plain; charset=utf-8",
+        Err(_) => "application/octet-stream",
+    }
+}
+
 /// Puts a payload under `payload_text`, or under `payload_base64` where it is no text.
 pub fn payload_to_json(payload: &[u8], out: &mut Map<String, Json>) {
     match std::str::from_utf8(payload) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sandbus_bus::{
     Bus, CustomType, DeadLetter, Delivery, DestinationConfig, DestinationError, DestinationStatistics,
-    MessageId, Outcome, Outgoing, Reply, RequestError, SendError, listener_fn,
+    MessageId, Outcome, Outgoing, Reply, RequestError, ScheduleConfig, SendError, listener_fn,
 };
 
 use crate::host::{LogLine, LogSink};
@@ -38,6 +38,13 @@ impl HarnessBuilder {
     #[must_use]
     pub fn destination_type(mut self, custom: CustomType) -> Self {
         self.config.types.push(custom);
+        self
+    }
+
+    /// Adds a schedule, which begins when all guests are active.
+    #[must_use]
+    pub fn schedule(mut self, config: ScheduleConfig) -> Self {
+        self.config.schedules.push(config);
         self
     }
 

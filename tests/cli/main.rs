@@ -15,5 +15,6 @@ mod commands;
 mod json;
 mod run;
 mod samples;
+mod schedules;
 mod signals;
 mod state;

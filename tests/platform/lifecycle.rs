@@ -21,6 +21,7 @@ async fn guest_1_activate_comes_before_the_first_message_and_deactivate_after_th
     let kept = Arc::clone(&lines);
     let config = sandbus::PlatformConfig {
         types: Vec::new(),
+        schedules: Vec::new(),
         runtime: runtime(),
         destinations: vec![serial("t/a")],
         guests: vec![slow, eager],

@@ -21,3 +21,4 @@ mod messages;
 mod options;
 mod outcomes;
 mod output;
+mod schedules;

@@ -137,6 +137,7 @@ async fn platform(
         types: Vec::new(),
         destinations,
         guests: vec![guest],
+        schedules: Vec::new(),
         save_left: false,
         log_sink: output.guest_lines(),
     };

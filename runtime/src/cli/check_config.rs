@@ -23,7 +23,7 @@ pub(super) fn check_config(
     let manifest = Manifest::load(&file)?;
     manifest.warnings.iter().for_each(|warning| output.warn(warning));
     let (destinations, guests) = (manifest.destinations.len(), manifest.guests.len());
-    let warnings = manifest.warnings.len();
+    let (schedules, warnings) = (manifest.schedules.len(), manifest.warnings.len());
     if check.effective {
         let values = effective(&manifest);
         let json: Vec<_> = values
@@ -36,11 +36,14 @@ pub(super) fn check_config(
             json!({ "kind": "check-config", "v": 1, "file": file.display().to_string(), "values": json });
         return Ok(output.document(&json, &text.join("\n")));
     }
-    let text =
-        format!("{}: {destinations} destinations, {guests} guests, {warnings} warnings", file.display());
+    let shown = if schedules > 0 { format!(", {schedules} schedules") } else { String::new() };
+    let text = format!(
+        "{}: {destinations} destinations, {guests} guests{shown}, {warnings} warnings",
+        file.display()
+    );
     let json = json!({
         "kind": "check-config", "v": 1, "file": file.display().to_string(),
-        "destinations": destinations, "guests": guests, "warnings": warnings,
+        "destinations": destinations, "guests": guests, "schedules": schedules, "warnings": warnings,
     });
     Ok(output.document(&json, &text))
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use sandbus_bus::{Outgoing, Value};
 
+use crate::codec::guessed_content_type;
 use crate::diagnostic::{Code, Problem};
 
 /// A payload and the content type that it seems to have.
@@ -20,16 +21,19 @@ impl Payload {
             let mut bytes = Vec::new();
             let read = std::io::stdin().lock().read_to_end(&mut bytes);
             read.map_err(|error| Problem::caused_by(Code::BadPayload, "cannot read standard input", &error))?;
-            return Ok(Self { content_type: guess(&bytes), bytes });
+            return Ok(Self { content_type: guessed_content_type(&bytes), bytes });
         }
         let Some(path) = typed.strip_prefix('@') else {
-            return Ok(Self { content_type: guess(typed.as_bytes()), bytes: typed.as_bytes().to_vec() });
+            return Ok(Self {
+                content_type: guessed_content_type(typed.as_bytes()),
+                bytes: typed.as_bytes().to_vec(),
+            });
         };
         let bytes = read_file(path)?;
         let content_type = match Path::new(path).extension().and_then(|ending| ending.to_str()) {
             Some("json") => "application/json",
             Some("txt" | "md" | "csv") => "text/plain; charset=utf-8",
-            _ => guess(&bytes),
+            _ => guessed_content_type(&bytes),
         };
         Ok(Self { bytes, content_type })
     }
@@ -49,14 +53,6 @@ fn read_file(path: &str) -> Result<Vec<u8>, Problem> {
         };
         Problem::caused_by(code, format!("cannot read `{path}`"), &error)
     })
-}
-
-fn guess(bytes: &[u8]) -> &'static str {
-    match std::str::from_utf8(bytes) {
-        Ok(text) if text.trim_start().starts_with(['{', '[']) => "application/json",
-        Ok(_) => "text/plain; charset=utf-8",
-        Err(_) => "application/octet-stream",
-    }
 }
 
 /// Reads `DEST=PAYLOAD`.

@@ -52,6 +52,7 @@ pub(super) fn start_problem(error: &StartError) -> (Problem, Option<&str>) {
             (causes(Problem::new(Code::EngineFailed, error.to_string()).with_usual_help(), error), None)
         }
         StartError::Type(error) => (Problem::new(Code::IllegalValue, error.to_string()), None),
+        StartError::Schedule(error) => (Problem::new(Code::IllegalValue, error.to_string()), None),
         StartError::Destination(error) => (Problem::new(Code::IllegalValue, error.to_string()), None),
         StartError::Load { guest, source } => {
             let problem = load_problem(source);

@@ -122,6 +122,7 @@ async fn start(manifest: &Manifest, output: &Output) -> Result<Platform, Problem
         types: Vec::new(),
         destinations: manifest.destinations.clone(),
         guests: manifest.guests.clone(),
+        schedules: manifest.schedules.clone(),
         save_left: true,
         log_sink: output.guest_lines(),
     };
@@ -134,7 +135,11 @@ async fn start(manifest: &Manifest, output: &Output) -> Result<Platform, Problem
 fn ready(platform: &Platform, after: Duration) -> String {
     let destinations = platform.bus().destinations().iter().filter(|name| !name.is_reserved()).count();
     let guests = platform.guests().len();
-    format!("  ready   in {} ms: {destinations} destinations, {guests} guests", after.as_millis())
+    let schedules = match platform.bus().schedules().len() {
+        0 => String::new(),
+        count => format!(", {count} schedules"),
+    };
+    format!("  ready   in {} ms: {destinations} destinations, {guests} guests{schedules}", after.as_millis())
 }
 
 /// Registers the listeners of `--print`. What comes back is told when nobody reads stdout any more.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sandbus_bus::{Bus, DeadLetter, DestinationStatistics};
+use sandbus_bus::{Bus, DeadLetter, DestinationStatistics, ScheduleStatus};
 use serde_json::{Value as Json, json};
 
 use super::problems::failure_code;
@@ -17,6 +17,7 @@ pub(super) struct Summary {
     /// Messages that wait for something that will not come by itself.
     pub(super) waiting: u64,
     guests: Vec<String>,
+    schedules: Vec<ScheduleStatus>,
 }
 
 impl Summary {
@@ -24,7 +25,7 @@ impl Summary {
         let statistics = bus.all_statistics();
         let letters = statistics.iter().flat_map(|each| bus.dead_letters(&each.name)).collect();
         let waiting = statistics.iter().map(|each| each.pending as u64).sum();
-        Self { statistics, letters, letters_of_removed: 0, waiting, guests }
+        Self { statistics, letters, letters_of_removed: 0, waiting, guests, schedules: bus.schedules() }
     }
 
     fn sum(&self, of: impl Fn(&DestinationStatistics) -> u64) -> u64 {
@@ -52,6 +53,9 @@ impl Summary {
         }
         for (guest, line) in self.guest_lines() {
             out.push_str(&format!("\n  guest {guest:<12} {line}"));
+        }
+        for schedule in &self.schedules {
+            out.push_str(&format!("\n  schedule {:<9} {}", schedule.name, firings(schedule)));
         }
         for ((destination, listener, reason, error), count) in self.letter_groups() {
             out.push_str(&format!("\n  dead  {count} at {destination} for {listener}: {reason}: {error}"));
@@ -111,8 +115,30 @@ impl Summary {
             "dead_letters": self.dead_letters(),
             "waiting": self.waiting,
             "destinations": self.statistics.iter().map(destination_json).collect::<Vec<_>>(),
+            "schedules": self.schedules.iter().map(schedule_json).collect::<Vec<_>>(),
         })
     }
+}
+
+/// `3 fired`, and behind it what did not come to a message, if anything.
+fn firings(schedule: &ScheduleStatus) -> String {
+    let mut out = format!("{} fired", schedule.fired);
+    for (count, what) in [(schedule.skipped, "skipped"), (schedule.missed, "missed")] {
+        if count > 0 {
+            out.push_str(&format!(", {count} {what}"));
+        }
+    }
+    for (error, count) in &schedule.errors {
+        out.push_str(&format!(", {count} {error}"));
+    }
+    out
+}
+
+fn schedule_json(each: &ScheduleStatus) -> Json {
+    json!({
+        "name": each.name, "destination": each.destination.as_str(), "state": each.state.name(),
+        "fired": each.fired, "skipped": each.skipped, "missed": each.missed, "errors": each.errors,
+    })
 }
 
 /// What waits at a destination, by what it waits for.

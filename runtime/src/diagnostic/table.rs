@@ -60,6 +60,8 @@ codes! {
         "remove it, or set what it belongs to";
     SecretInManifest = "SB0116", "secret-in-manifest", 3, "a secret stands literally in the manifest",
         "take it from the environment: `{ env = \"NAME\" }`";
+    KeysExclude = "SB0117", "keys-exclude", 3, "two keys stand side by side that exclude each other",
+        "remove one of the two";
     ManifestMissing = "SB0120", "manifest-missing", 4, "the manifest does not exist",
         "write one (the README shows the smallest), or name another with `-f FILE`";
     ManifestIsDirectory = "SB0121", "manifest-is-directory", 3, "the manifest is a directory",

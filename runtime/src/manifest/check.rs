@@ -1,5 +1,5 @@
-//! Compares the parts of a manifest with each other: each destination that a guest names must be defined, or be one that a
-//! guest may create. It changes nothing.
+//! Compares the parts of a manifest with each other: each destination that a guest or a schedule names must be defined, or
+//! be one that a guest may create. It changes nothing.
 
 use std::sync::Arc;
 
@@ -24,6 +24,9 @@ pub(super) fn check_references(document: &mut Document) {
                 _ => problems.extend(known.unknown_name(guest, reference)),
             }
         }
+    }
+    for (schedule, draft, _) in &document.schedules {
+        problems.extend(draft.destination.as_ref().and_then(|it| known.unknown_name(schedule, it)));
     }
     // What stands in the defaults of all guests is told once, not for each guest.
     push_each_place_once(&mut document.findings.problems, problems);
@@ -63,6 +66,7 @@ impl Known {
         let built_in = match reference.kind {
             ReferenceKind::Send => name == sandbus_bus::DEFAULT_RESPONSE,
             ReferenceKind::Listen | ReferenceKind::ListensTo => name == sandbus_bus::EVENTS,
+            ReferenceKind::Schedule => false,
         };
         let defined = self.defined.iter().any(|(other, _)| other == name);
         if built_in || defined || self.prefixes.iter().any(|prefix| name.starts_with(prefix)) {
@@ -75,7 +79,7 @@ impl Known {
             let problem = problem.with_help(format!("did you mean `{near}`?"));
             return Some(self.with_place_of(near, problem, reference));
         }
-        Some(problem.with_help(self.help_without_near_name(name)))
+        Some(problem.with_help(self.help_without_near_name(name, reference.kind)))
     }
 
     /// Marks where the near name is defined, when it stands in the same source.
@@ -89,8 +93,8 @@ impl Known {
         }
     }
 
-    fn help_without_near_name(&self, name: &str) -> String {
-        if name.starts_with(sandbus_bus::RESERVED_PREFIX) {
+    fn help_without_near_name(&self, name: &str, kind: ReferenceKind) -> String {
+        if kind != ReferenceKind::Schedule && name.starts_with(sandbus_bus::RESERVED_PREFIX) {
             return format!(
                 "guests may send to the built-in `{}`, and listen to the built-in `{}`",
                 sandbus_bus::DEFAULT_RESPONSE,
@@ -125,10 +129,11 @@ impl Known {
     }
 }
 
-fn label(guest: &str, kind: ReferenceKind) -> String {
+fn label(owner: &str, kind: ReferenceKind) -> String {
     match kind {
-        ReferenceKind::ListensTo => format!("guest `{guest}` listens to it here"),
-        ReferenceKind::Send => format!("guest `{guest}` may send to it here"),
-        ReferenceKind::Listen => format!("guest `{guest}` may listen to it here"),
+        ReferenceKind::ListensTo => format!("guest `{owner}` listens to it here"),
+        ReferenceKind::Send => format!("guest `{owner}` may send to it here"),
+        ReferenceKind::Listen => format!("guest `{owner}` may listen to it here"),
+        ReferenceKind::Schedule => format!("schedule `{owner}` sends to it here"),
     }
 }

@@ -11,6 +11,7 @@ use super::guest_keys::{GUEST, GuestDraft};
 use super::keys::{Origins, Owner, quoted_key, unknown_key};
 use super::names::guest_name_fault;
 use super::runtime_keys::{APP, App, RUNTIME, RuntimeDraft};
+use super::schedule_keys::ScheduleDraft;
 use super::slot::{Findings, Slot};
 use super::tree::{Entry, Kind, Node, Place, Table};
 use crate::diagnostic::{Code, Problem};
@@ -19,7 +20,8 @@ use crate::diagnostic::{Code, Problem};
 const FORMAT: i64 = 1;
 
 /// The tables and keys at the top of a manifest.
-const TOP: &[&str] = &["sandbus", "app", "runtime", "defaults", "destinations", "guests", "tool"];
+const TOP: &[&str] =
+    &["sandbus", "app", "runtime", "defaults", "destinations", "guests", "schedules", "tool"];
 
 /// What a manifest says, before its parts are compared with each other.
 #[derive(Debug, Default)]
@@ -30,6 +32,7 @@ pub(super) struct Document {
     /// Every destination that is defined, also one with something wrong in it, and where.
     pub(super) defined: Vec<(String, Place)>,
     pub(super) guests: Vec<(String, GuestDraft, Place)>,
+    pub(super) schedules: Vec<(String, ScheduleDraft, Place)>,
     pub(super) origins: Origins,
     pub(super) findings: Findings,
 }
@@ -59,6 +62,7 @@ impl Document {
         document.check_defaults(table);
         document.read_destinations(root, table, types);
         document.read_guests(root, table);
+        document.read_schedules(table);
         document
     }
 
@@ -72,7 +76,7 @@ impl Document {
     }
 
     /// The table under a key; says so when it is something else.
-    fn table_under<'a>(&mut self, table: &'a Table, name: &str) -> Option<&'a Table> {
+    pub(super) fn table_under<'a>(&mut self, table: &'a Table, name: &str) -> Option<&'a Table> {
         let entry = table.get(name)?;
         if let Kind::Table(below) = &entry.node.kind {
             return Some(below);

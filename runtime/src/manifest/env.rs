@@ -1,10 +1,10 @@
-//! The environment variables of a guest: how they are written, read and shown. It looks none of them up.
+//! Environment variables: how they are written, read, shown and looked up.
 
 use std::collections::BTreeMap;
 
 use super::guest_keys::GuestDraft;
 use super::keys::{quoted, quoted_key};
-use super::slot::Slot;
+use super::slot::{Findings, Slot};
 use super::tree::{Entry, Kind, Place};
 use crate::diagnostic::{Code, Problem};
 
@@ -46,7 +46,8 @@ pub(super) fn read(draft: &mut GuestDraft, slot: &mut Slot<'_>) {
     }
 }
 
-fn variable(slot: &mut Slot<'_>) -> Option<VariableValue> {
+/// Text, or where the host has it from.
+pub(super) fn variable(slot: &mut Slot<'_>) -> Option<VariableValue> {
     let node = slot.node;
     let Kind::Table(table) = &node.kind else {
         if !matches!(node.kind, Kind::Text(_) | Kind::Word(_)) {
@@ -79,17 +80,57 @@ pub(super) fn show(env: &BTreeMap<String, Variable>) -> String {
     let shown: Vec<String> = env
         .iter()
         .map(|(name, variable)| {
-            let secret = sandbus_bus::is_secret_key(name);
-            let value = match &variable.value {
-                VariableValue::Text(_) if secret => format!("{{ env = {} }}", quoted(name)),
-                VariableValue::Text(text) => quoted(text),
-                VariableValue::Host { name, default: Some(default) } if !secret => {
-                    format!("{{ env = {}, default = {} }}", quoted(name), quoted(default))
-                }
-                VariableValue::Host { name, .. } => format!("{{ env = {} }}", quoted(name)),
-            };
+            let value = show_one(name, &variable.value);
             format!("{} = {value}", quoted_key(name))
         })
         .collect();
     if shown.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", shown.join(", ")) }
+}
+
+/// What stands under `key`, as TOML.
+pub(super) fn show_one(key: &str, value: &VariableValue) -> String {
+    let secret = sandbus_bus::is_secret_key(key);
+    match value {
+        VariableValue::Text(_) if secret => from_host(key),
+        VariableValue::Text(text) => quoted(text),
+        VariableValue::Host { name, default: Some(default) } if !secret => {
+            format!("{{ env = {}, default = {} }}", quoted(name), quoted(default))
+        }
+        VariableValue::Host { name, .. } => from_host(name),
+    }
+}
+
+/// Taken from a variable of the host, as TOML.
+pub(super) fn from_host(variable: &str) -> String {
+    format!("{{ env = {} }}", quoted(variable))
+}
+
+/// Warns of a secret that stands literally in a file.
+pub(super) fn warn_of_secret(owner: &str, full: &str, key: &str, place: &Place, findings: &mut Findings) {
+    if sandbus_bus::is_secret_key(key) && !place.source.name().starts_with("--") {
+        let message = format!("{owner}: the secret `{full}` stands in the manifest");
+        let problem = Problem::warning(Code::SecretInManifest, message).with_usual_help();
+        findings.warnings.push(place.mark(problem, "anyone who reads the file reads it"));
+    }
+}
+
+/// The text, looked up in the host's environment where it comes from there; says so when it is not set.
+pub(super) fn host_value(
+    owner: &str,
+    full: &str,
+    value: &VariableValue,
+    place: &Place,
+    findings: &mut Findings,
+) -> Option<String> {
+    let (name, default) = match value {
+        VariableValue::Text(text) => return Some(text.clone()),
+        VariableValue::Host { name, default } => (name, default),
+    };
+    let found = std::env::var(name).ok().or_else(|| default.clone());
+    if found.is_none() {
+        let message = format!("{owner}: `{full}` needs the variable `{name}`, which is not set");
+        let problem = Problem::new(Code::MissingVariable, message).with_usual_help();
+        findings.problems.push(place.mark(problem, "not set"));
+    }
+    found
 }

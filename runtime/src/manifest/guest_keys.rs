@@ -48,6 +48,8 @@ pub(super) enum ReferenceKind {
     ListensTo,
     Send,
     Listen,
+    /// It is no guest but a schedule that names it.
+    Schedule,
 }
 
 /// The keys of a guest.
@@ -265,7 +267,9 @@ fn set_patterns(draft: &mut GuestDraft, slot: &mut Slot<'_>, kind: ReferenceKind
     }
     match kind {
         ReferenceKind::Listen => draft.grants.listen = patterns,
-        ReferenceKind::Send | ReferenceKind::ListensTo => draft.grants.send = patterns,
+        ReferenceKind::Send | ReferenceKind::ListensTo | ReferenceKind::Schedule => {
+            draft.grants.send = patterns
+        }
     }
 }
 

@@ -18,6 +18,10 @@ mod guest_keys;
 
 mod env;
 
+mod schedule_keys;
+
+mod schedules;
+
 mod ranges;
 
 mod units;
@@ -40,13 +44,14 @@ mod tests;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use sandbus_bus::{CustomType, DestinationConfig};
+use sandbus_bus::{CustomType, DestinationConfig, ScheduleConfig};
 
 use self::destination_keys::DestinationDraft;
 use self::guest_keys::GuestDraft;
 use self::keys::{Origins, quoted_key};
 use self::resolve::Surroundings;
 use self::runtime_keys::RuntimeDraft;
+use self::schedule_keys::ScheduleDraft;
 use self::tree::{BUILT_IN, Node, Place};
 use crate::diagnostic::{Problem, Problems, Source};
 use crate::settings::{GuestSettings, RuntimeSettings};
@@ -70,12 +75,15 @@ pub struct Manifest {
     pub destinations: Vec<DestinationConfig>,
     /// The guests, in the order of the file.
     pub guests: Vec<GuestSettings>,
+    /// The schedules, in the order of the file.
+    pub schedules: Vec<ScheduleConfig>,
     /// What is doubtful but stops nothing.
     pub warnings: Vec<Problem>,
     app: App,
     runtime_draft: RuntimeDraft,
     destination_drafts: Vec<DestinationDraft>,
     guest_drafts: Vec<(String, GuestDraft)>,
+    schedule_drafts: Vec<(String, ScheduleDraft)>,
     guest_places: BTreeMap<String, Place>,
     origins: Origins,
 }
@@ -209,13 +217,14 @@ impl Manifest {
         }
     }
 
-    /// Whether both say the same about app, runtime, destinations and guests, wherever they were read.
+    /// Whether both say the same about app, runtime, destinations, guests and schedules, wherever they were read.
     #[must_use]
     pub fn same_settings(&self, other: &Self) -> bool {
         self.app == other.app
             && self.runtime == other.runtime
             && self.destinations == other.destinations
             && self.guests == other.guests
+            && self.schedules == other.schedules
     }
 }
 

@@ -57,6 +57,8 @@ pub(super) const MESSAGE_BYTES: RangeInclusive<u64> = 1..=GIB;
 pub(super) const EXPIRY: RangeInclusive<Duration> = MILLISECOND..=bus::SEND_DELAY_MAX;
 /// How long a dedup key may be remembered; the keys themselves are bounded, too.
 pub(super) const DEDUP_WINDOW: RangeInclusive<Duration> = MILLISECOND..=Duration::from_secs(7 * 24 * 3_600);
+/// The interval of a schedule.
+pub(super) const INTERVAL: RangeInclusive<Duration> = bus::SCHEDULE_INTERVAL_MIN..=bus::SEND_DELAY_MAX;
 /// Workers of a destination.
 pub(super) const WORKERS: RangeInclusive<u64> = 1..=bus::WORKERS_CEILING as u64;
 /// How long a worker stays without work, and the longest delay of a retry.

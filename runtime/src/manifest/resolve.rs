@@ -9,10 +9,11 @@ use sandbus_bus::CustomType;
 use super::Manifest;
 use super::check::check_references;
 use super::document::Document;
-use super::env::VariableValue;
+use super::env::{VariableValue, host_value, warn_of_secret};
 use super::guest_keys::GuestDraft;
 use super::keys::{Origins, quoted_key};
 use super::runtime_keys::below;
+use super::schedules;
 use super::slot::Findings;
 use super::tree::{Node, Place};
 use crate::diagnostic::{Code, Problem, Problems};
@@ -40,6 +41,10 @@ pub(super) fn manifest(root: &Node, surroundings: &Surroundings<'_>) -> Result<M
         settle_paths(name, draft, &document.origins, surroundings);
         guests.push(settings(name, draft, surroundings.base, &mut findings));
     }
+    let mut schedules = Vec::new();
+    for (name, draft, place) in &document.schedules {
+        schedules.extend(schedules::config(name, draft, place, &document, &mut findings));
+    }
     sort(&mut findings.problems);
     sort(&mut findings.warnings);
     Problems::check(findings.problems)?;
@@ -53,7 +58,9 @@ pub(super) fn manifest(root: &Node, surroundings: &Surroundings<'_>) -> Result<M
         warnings: findings.warnings,
         guest_places: places.collect::<BTreeMap<String, Place>>(),
         guest_drafts: document.guests.into_iter().map(|(name, draft, _)| (name, draft)).collect(),
+        schedule_drafts: document.schedules.into_iter().map(|(name, draft, _)| (name, draft)).collect(),
         guests,
+        schedules,
         app: document.app,
         runtime_draft: document.runtime,
         destination_drafts: document.destinations,
@@ -122,32 +129,18 @@ fn settings(name: &str, draft: &GuestDraft, base: &Path, findings: &mut Findings
 
 /// The variables of a guest, those of the host looked up. A guest that is not loaded needs none.
 fn environment(guest: &str, draft: &GuestDraft, findings: &mut Findings) -> BTreeMap<String, String> {
+    let owner = format!("guest `{guest}`");
     let mut env = BTreeMap::new();
     for (name, variable) in &draft.env {
-        let value = match &variable.value {
-            VariableValue::Text(text) => {
-                if sandbus_bus::is_secret_key(name) && !variable.place.source.name().starts_with("--") {
-                    let message = format!("guest `{guest}`: the secret `env.{name}` stands in the manifest");
-                    let problem = Problem::warning(Code::SecretInManifest, message).with_usual_help();
-                    findings
-                        .warnings
-                        .push(variable.place.mark(problem, "anyone who reads the file reads it"));
-                }
-                Some(text.clone())
-            }
-            VariableValue::Host { name: host, default } => std::env::var(host).ok().or(default.clone()),
-        };
-        match (value, &variable.value) {
-            (Some(value), _) => {
-                env.insert(name.clone(), value);
-            }
-            (None, VariableValue::Host { name: host, .. }) if !draft.disabled => {
-                let message =
-                    format!("guest `{guest}`: `env.{name}` needs the variable `{host}`, which is not set");
-                let problem = Problem::new(Code::MissingVariable, message).with_usual_help();
-                findings.problems.push(variable.place.mark(problem, "not set"));
-            }
-            _ => {}
+        let key = format!("env.{name}");
+        if let VariableValue::Text(_) = &variable.value {
+            warn_of_secret(&owner, &key, name, &variable.place, findings);
+        }
+        // What is not found is no problem of a guest that is not loaded.
+        let mut unheard = Findings::default();
+        let findings = if draft.disabled { &mut unheard } else { &mut *findings };
+        if let Some(value) = host_value(&owner, &key, &variable.value, &variable.place, findings) {
+            env.insert(name.clone(), value);
         }
     }
     env

@@ -214,7 +214,7 @@ impl Slot<'_> {
     }
 
     /// Says that the text does not read as what is wanted.
-    fn wrong_text<T>(&mut self, wanted: &str) -> Option<T> {
+    pub(super) fn wrong_text<T>(&mut self, wanted: &str) -> Option<T> {
         let written = self.written();
         let message = format!("{}: `{}` is {written}; it must be {wanted}", self.owner, self.key);
         self.complain(Problem::new(Code::WrongType, message), "not understood")

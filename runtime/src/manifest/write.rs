@@ -8,6 +8,7 @@ use super::destination_keys::{DESTINATION, DestinationDraft};
 use super::guest_keys::{GUEST, GuestDraft};
 use super::keys::{Key, quoted, quoted_key};
 use super::runtime_keys::{APP, App, RUNTIME, RuntimeDraft};
+use super::schedule_keys::{SCHEDULE, ScheduleDraft};
 
 /// One value in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +41,10 @@ pub fn to_toml(manifest: &Manifest) -> String {
         let lines = differing(GUEST, None, draft, &GuestDraft::default());
         push_table(&mut out, &format!("guests.{}", quoted_key(name)), &[], &lines);
     }
+    for (name, draft) in &manifest.schedule_drafts {
+        let lines = differing(SCHEDULE, None, draft, &ScheduleDraft::default());
+        push_table(&mut out, &format!("schedules.{}", quoted_key(name)), &[], &lines);
+    }
     out
 }
 
@@ -57,6 +62,10 @@ pub fn effective(manifest: &Manifest) -> Vec<EffectiveValue> {
     }
     for (name, draft) in &manifest.guest_drafts {
         push_effective(&mut list, manifest, &format!("guests.{}", quoted_key(name)), GUEST, None, draft);
+    }
+    for (name, draft) in &manifest.schedule_drafts {
+        let path = format!("schedules.{}", quoted_key(name));
+        push_effective(&mut list, manifest, &path, SCHEDULE, None, draft);
     }
     list
 }

@@ -8,7 +8,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sandbus_bus::{Bus, CustomType, DeadLetter, DestinationConfig, DestinationStatistics, ShutdownReport};
+use sandbus_bus::{
+    Bus, CustomType, DeadLetter, DestinationConfig, DestinationStatistics, ScheduleConfig, ShutdownReport,
+};
 
 pub use build::{BuildError, build};
 pub use start::StartError;
@@ -29,6 +31,8 @@ pub struct PlatformConfig {
     pub destinations: Vec<DestinationConfig>,
     /// The guests; their order is the order in which they register.
     pub guests: Vec<GuestSettings>,
+    /// The schedules; they begin when all guests are active, and end first.
+    pub schedules: Vec<ScheduleConfig>,
     /// Whether the messages that are left at the end are saved in the state directory.
     pub save_left: bool,
     /// Takes what guests print; the default makes `tracing` events of it.
@@ -42,6 +46,7 @@ impl Default for PlatformConfig {
             types: Vec::new(),
             destinations: Vec::new(),
             guests: Vec::new(),
+            schedules: Vec::new(),
             save_left: true,
             log_sink: tracing_sink(),
         }

@@ -1,9 +1,10 @@
 //! The start of a platform, in this order: engine, bus, destinations, guests loaded, listeners registered, guests
-//! activated. Errors of configuration and components appear before the first message is accepted.
+//! activated, schedules begun. Errors of configuration and components appear before the first message is accepted.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use sandbus_bus::{Bus, BusConfig, ConfigError, DestinationError};
+use sandbus_bus::{Bus, BusConfig, ConfigError, DestinationError, ScheduleConfig, ScheduleError};
 use tokio::task::JoinSet;
 
 use super::{Platform, PlatformConfig};
@@ -22,6 +23,9 @@ pub enum StartError {
     /// A destination.
     #[error(transparent)]
     Destination(#[from] DestinationError),
+    /// A schedule.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
     /// A guest could not be loaded.
     #[error("cannot load guest `{guest}`")]
     Load {
@@ -92,6 +96,9 @@ impl Platform {
         for destination in config.destinations.iter().cloned() {
             bus.create(destination)?;
         }
+        for schedule in &config.schedules {
+            schedule.check(SystemTime::now())?;
+        }
         let go_on = config.runtime.on_startup_error == OnStartupError::Continue;
         let guests = load(&engine, &bus, &config, go_on)?;
         for (guest, listens_to) in &guests {
@@ -114,8 +121,19 @@ impl Platform {
                 platform.shutdown().await;
                 Err(StartError::Activate { guest, source })
             }
-            _ => Ok(platform),
+            _ => platform.begin(config.schedules).await,
         }
+    }
+
+    /// Starts the schedules: what they send finds all guests active.
+    async fn begin(self, schedules: Vec<ScheduleConfig>) -> Result<Self, StartError> {
+        for schedule in schedules {
+            if let Err(error) = self.bus.schedule(schedule) {
+                self.shutdown().await;
+                return Err(error.into());
+            }
+        }
+        Ok(self)
     }
 
     /// Activates all guests side by side. One that fails listens no more; answers which, in the order of the guests.

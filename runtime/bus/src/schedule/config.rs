@@ -7,6 +7,7 @@ use super::plan::{Moment, Plan, Timing};
 use crate::limits::{SCHEDULE_INTERVAL_MIN, SCHEDULE_NAME_BYTES_MAX};
 use crate::message::Outgoing;
 use crate::name::DestinationName;
+use crate::sync::Instant;
 
 /// When a schedule fires.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,6 +116,14 @@ impl ScheduleConfig {
             name.clone_into(time_zone);
         }
         self
+    }
+
+    /// Checks all of it, as [`Bus::schedule`](crate::Bus::schedule) does at that time.
+    ///
+    /// # Errors
+    /// The first thing that is not legal.
+    pub fn check(&self, now: SystemTime) -> Result<(), ScheduleError> {
+        self.plan(Moment { instant: Instant::now(), wall: now }).map(drop)
     }
 
     /// Checks all of it, and says when the schedule will fire from `now` on.

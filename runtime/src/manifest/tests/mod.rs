@@ -10,6 +10,8 @@ mod output;
 
 mod reading;
 
+mod schedules;
+
 mod types;
 
 use std::path::Path;
