@@ -149,6 +149,7 @@ fn every_golden_file_has_a_test_and_every_golden_test_a_file() {
         crate::commands::GOLDEN,
         crate::run::GOLDEN,
         crate::samples::GOLDEN,
+        crate::sends::GOLDEN,
     ]
     .concat()
     .into_iter()

@@ -95,3 +95,41 @@ fn names_are_snake_case_with_the_unit_at_the_end_and_payloads_say_how_they_are_w
     assert_eq!(called[0]["reply"]["payload_text"].as_str(), Some("1"));
     assert!(called[0]["time_ms"].is_number() && called[0]["fuel"].is_number());
 }
+
+#[test]
+fn figures_of_a_destination_tell_what_was_owed_and_how_long_it_took() {
+    // Whoever adds up must have every term of the law; a figure of something that never happened is null, not absent.
+    let place = Place::new();
+    let guest = "--guest z=guests/zoo.wasm,listens-to=t";
+    let line = "run --dest t=serial --dest u=serial --send 't=noop' --send 't=refuse no' --send 't=noop' --dedup-key";
+    let same = documents(&place.run(&format!("{line} k {guest} --json")).ended(0));
+    let of = |document: &Json, name: &str| {
+        let all = document["destinations"].as_array().unwrap();
+        all.iter().find(|each| each["name"] == name).unwrap().clone()
+    };
+    let t = of(&same[0], "t");
+    assert_eq!((&t["accepted"], &t["duplicates"], &t["owed"]), (&1.into(), &2.into(), &1.into()), "{t}");
+    for name in ["queue_wait", "call", "end_to_end"] {
+        let figure = |part: &str| t[format!("{name}_{part}_ms")].as_f64().unwrap();
+        assert!(
+            0.0 < figure("p50") && figure("p50") <= figure("p90") && figure("p90") <= figure("p99"),
+            "{t}"
+        );
+        assert!(figure("p99") <= figure("max"), "{t}");
+        assert_eq!(of(&same[0], "u")[format!("{name}_p99_ms")], Json::Null);
+    }
+    let called = &t["listeners"][0];
+    assert!(
+        called["fuel_p50"].as_u64() > Some(0) && called["fuel_p99"].as_u64() <= called["fuel_max"].as_u64(),
+        "{t}"
+    );
+    assert!(called["instance_age_ms"].is_number() && called["fuel_total"] == called["fuel_max"], "{t}");
+
+    let line = "run --dest t=serial --send 't=noop' --send 't=refuse no'";
+    let each = documents(&place.run(&format!("{line} {guest} --json")).ended(1));
+    let t = of(&each[0], "t");
+    let number = |name: &str| t[name].as_u64().unwrap();
+    let ended = ["completed", "reported", "listener_removed", "dead_letters_kept", "waiting", "running"];
+    assert_eq!(number("owed"), ended.into_iter().map(number).sum::<u64>(), "{t}");
+    assert_eq!(t["dead_letters_by_reason"], serde_json::json!({"refused": 1}));
+}

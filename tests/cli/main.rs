@@ -16,5 +16,6 @@ mod json;
 mod run;
 mod samples;
 mod schedules;
+mod sends;
 mod signals;
 mod state;

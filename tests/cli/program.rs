@@ -64,7 +64,7 @@ impl Place {
         }
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy().into_owned();
-            let outer = ["CARGO_MANIFEST", "CARGO_PKG", "SANDBUS", "RUST_LOG", "RUST_BACKTRACE"];
+            let outer = ["CARGO_MANIFEST", "CARGO_PKG", "SANDBUS", "RUST_LOG", "RUST_BACKTRACE", "COLUMNS"];
             if outer.iter().any(|start| name.starts_with(start)) {
                 command.env_remove(name);
             }

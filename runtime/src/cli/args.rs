@@ -98,6 +98,30 @@ pub(super) struct Run {
     /// Print the manifest that equals the flags, and run nothing
     #[arg(long)]
     pub(super) dry_run: bool,
+    // Last: its heading would stand over the flags behind it, too.
+    #[command(flatten)]
+    pub(super) send_flags: SendFlags,
+}
+
+/// What is asked for each message of `--send`.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Asked for each --send")]
+pub(super) struct SendFlags {
+    /// Make it a dead letter when its turn has not come by then: 1ms to 366d
+    #[arg(long, value_name = "DUR", requires = "sends")]
+    pub(super) expires_in: Option<String>,
+    /// Do not deliver it before so long after: 1ms to 366d
+    #[arg(long, value_name = "DUR", requires = "sends")]
+    pub(super) deliver_in: Option<String>,
+    /// Deliver it before those of a lower priority: 0 to 9, where the destination has `priority = true`
+    #[arg(long, value_name = "0-9", requires = "sends")]
+    pub(super) priority: Option<String>,
+    /// Deliver it in order, one at a time, with others of this key
+    #[arg(long, value_name = "KEY", requires = "sends")]
+    pub(super) ordering_key: Option<String>,
+    /// Do not accept it again while the destination remembers this key
+    #[arg(long, value_name = "KEY", requires = "sends")]
+    pub(super) dedup_key: Option<String>,
 }
 
 /// `sandbus call`

@@ -3,12 +3,14 @@
 mod args;
 mod call;
 mod check_config;
+mod figures;
 mod inspect;
 mod load;
 mod output;
 mod payload;
 mod problems;
 mod run;
+mod sends;
 mod summary;
 
 use std::process::ExitCode;

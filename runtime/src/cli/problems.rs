@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use sandbus_bus::{Cause, FailureKind, SendError};
+use sandbus_bus::{Cause, DeadLetterReason, FailureKind, SendError};
 
 use crate::diagnostic::{Code, Problem};
 use crate::platform::{BuildError, StartError};
@@ -118,6 +118,17 @@ fn send_code(error: &SendError) -> Code {
         SendError::LimitReached(_) => Code::LimitReached,
         SendError::Interceptor(_) | SendError::Processor(_) => Code::Processor,
         SendError::Invalid(_) | SendError::NotBuilt(_) | SendError::Other(_) => Code::InvalidMessage,
+    }
+}
+
+/// Why a message became a dead letter, with its code where it has one: errors and reasons share their names.
+pub(super) fn reason_text(reason: &DeadLetterReason) -> String {
+    match reason {
+        DeadLetterReason::Failed(kind) => format!("{kind} ({})", failure_code(*kind)),
+        other => match Code::find(other.name()) {
+            Some(code) => format!("{other} ({code})"),
+            None => other.to_string(),
+        },
     }
 }
 

@@ -11,8 +11,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::args::{Global, Run};
 use super::load;
 use super::output::{Output, READER_WENT_AWAY};
-use super::payload::destination_and_payload;
 use super::problems::{send_problem, start_problem};
+use super::sends;
 use super::summary::Summary;
 use crate::codec::payload_to_json;
 use crate::diagnostic::{Code, Problem, Problems};
@@ -46,16 +46,13 @@ pub(super) async fn run(run: Run, global: &Global, output: &Output) -> Result<Ex
         return Ok(output.document(&json, text.trim_end()));
     }
     // What cannot be read is found before anything is built or started.
-    let mut sends = Vec::new();
-    for typed in &run.sends {
-        let (destination, payload) = destination_and_payload(typed)?;
-        sends.push((destination.to_owned(), payload.message(None)));
-    }
+    let sends = sends::sends(&run)?;
     let named =
         run.prints.iter().map(|name| ("--print", name)).chain(sends.iter().map(|(name, _)| ("--send", name)));
     for (flag, name) in named {
         known_destination(&manifest, flag, name)?;
     }
+    sends::check(&sends, &manifest)?;
     let mut signals = Signals::new()?;
     load::build_guests(&manifest, output).await?;
     let started = Instant::now();

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use sandbus_bus::{Bus, DeadLetter, DestinationStatistics, ScheduleStatus};
 use serde_json::{Value as Json, json};
 
-use super::problems::failure_code;
-use sandbus_bus::DeadLetterReason;
+use super::figures::destination_json;
+use super::problems::reason_text;
 
 /// The figures at the end of a run.
 pub(super) struct Summary {
@@ -48,8 +48,10 @@ impl Summary {
         let mut out =
             format!("{accepted} accepted, {completed} completed, {} dead letters", self.dead_letters());
         let dropped = self.sum(|each| each.dropped.values().sum());
-        if dropped > 0 {
-            out.push_str(&format!(", {dropped} dropped"));
+        for (count, what) in [(dropped, "dropped"), (self.sum(|each| each.duplicates), "duplicates")] {
+            if count > 0 {
+                out.push_str(&format!(", {count} {what}"));
+            }
         }
         for (guest, line) in self.guest_lines() {
             out.push_str(&format!("\n  guest {guest:<12} {line}"));
@@ -96,13 +98,10 @@ impl Summary {
     fn letter_groups(&self) -> BTreeMap<(String, String, String, String), u64> {
         let mut groups = BTreeMap::new();
         for letter in &self.letters {
-            let code = match letter.reason {
-                DeadLetterReason::Failed(kind) => format!("{} ({})", kind, failure_code(kind).as_str()),
-                ref other => other.to_string(),
-            };
+            let reason = reason_text(&letter.reason);
             let listener = letter.listener.as_deref().unwrap_or("nobody").to_owned();
             let key =
-                (letter.message.destination().to_string(), listener, code, letter.last_error.to_string());
+                (letter.message.destination().to_string(), listener, reason, letter.last_error.to_string());
             *groups.entry(key).or_default() += 1;
         }
         groups
@@ -114,9 +113,18 @@ impl Summary {
             "completed": self.sum(|each| each.completed),
             "dead_letters": self.dead_letters(),
             "waiting": self.waiting,
-            "destinations": self.statistics.iter().map(destination_json).collect::<Vec<_>>(),
+            "destinations": self.statistics.iter().map(|each| self.destination_json(each)).collect::<Vec<_>>(),
             "schedules": self.schedules.iter().map(schedule_json).collect::<Vec<_>>(),
         })
+    }
+
+    fn destination_json(&self, each: &DestinationStatistics) -> Json {
+        let mut reasons: BTreeMap<&str, u64> = BTreeMap::new();
+        for letter in self.letters.iter().filter(|letter| letter.message.destination().as_str() == each.name)
+        {
+            *reasons.entry(letter.reason.name()).or_default() += 1;
+        }
+        destination_json(each, &reasons)
     }
 }
 
@@ -150,30 +158,4 @@ fn waiting(each: &DestinationStatistics) -> Vec<(usize, &'static str)> {
         (others, each.state),
     ];
     counts.into_iter().filter(|(count, _)| *count > 0).collect()
-}
-
-/// The figures of one destination under the names of the interface.
-pub(super) fn destination_json(each: &DestinationStatistics) -> Json {
-    let listeners: Vec<Json> = each
-        .listeners
-        .iter()
-        .map(|listener| {
-            json!({
-                "name": listener.name, "calls": listener.calls, "done": listener.done, "failed": listener.failed,
-                "instances_made": listener.instances_made, "fuel_max": listener.fuel_max,
-                "memory_max_bytes": listener.memory_bytes_max,
-            })
-        })
-        .collect();
-    json!({
-        "name": each.name, "type": each.destination_type.name(), "state": each.state,
-        "pending_messages": each.pending, "pending_bytes": each.pending_bytes,
-        "held_messages": each.held, "aside_messages": each.aside,
-        "oldest_waiting_ms": each.oldest_waiting.map(|age| age.as_secs_f64() * 1e3),
-        "workers_active": each.workers_active, "workers_current": each.workers_current,
-        "workers_largest": each.workers_largest, "workers_core": each.workers_core, "workers_max": each.workers_max,
-        "accepted": each.accepted, "delivered": each.delivered, "completed": each.completed,
-        "retried": each.retried, "failed": each.failed, "rejected": each.rejected, "dropped": each.dropped,
-        "dead_letters": each.dead_letters, "listeners": listeners,
-    })
 }
