@@ -6,7 +6,7 @@ use sandbus::GuestSettings;
 use sandbus::bus::CircuitBreaker;
 use sandbus::harness::Harness;
 
-use crate::support::{Asking, Granting, harness, serial, synchronous, zoo};
+use crate::support::{Asking, Granting, harness, parallel, serial, synchronous, zoo};
 
 fn breaking(mut guest: GuestSettings, faults: u32, cooldown: Duration) -> GuestSettings {
     guest.circuit_breaker = Some(CircuitBreaker { faults, cooldown, ..CircuitBreaker::default() });
@@ -80,4 +80,26 @@ async fn err_11_a_guest_that_asks_one_that_is_left_alone_gets_listener_unavailab
         assert_eq!(harness.answer("t/a", command).await, "error listener-unavailable", "{command}");
     }
     harness.settled().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn err_11_at_a_queued_destination_only_direct_mode_says_at_once_that_a_guest_is_left_alone() {
+    // A request goes the normal way, and what goes the normal way waits; direct mode has nothing to wait in.
+    let harness = harness()
+        .destination(serial("t/a"))
+        .destination(parallel("t/b"))
+        .guest(zoo("asking", &["t/a"]).may_send(&["t/b"]))
+        .guest(breaking(zoo("asked", &["t/b"]), 2, Duration::from_secs(600)))
+        .start()
+        .await
+        .unwrap();
+    for _ in 0..2 {
+        let answer = harness.answer("t/a", "direct t/b panic").await;
+        assert!(answer.starts_with("error listener-faulted"), "{answer}");
+    }
+    assert_eq!(harness.answer("t/a", "direct t/b echo").await, "error listener-unavailable");
+    assert_eq!(harness.answer("t/a", "request t/b 50 echo").await, "error timeout");
+    let of = harness.figures("t/b");
+    assert_eq!((of.aside, of.reported, of.delivered), (1, 3, 2), "{of:?}");
+    harness.end().await;
 }

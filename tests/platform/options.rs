@@ -1,10 +1,12 @@
 //! ORD, TYPE: what a guest asks of the bus besides: delays, expiry, priority, keys, and destinations of an embedder's types.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use sandbus::bus::{CustomType, DestinationConfig, DestinationType, Outcome, listener_fn};
+use sandbus::bus::{CustomType, DestinationConfig, DestinationType, Jitter, Outcome, Outgoing, listener_fn};
 use sandbus::harness::Harness;
 use serde_json::{Value as Json, json};
+use tokio::sync::Notify;
 
 use crate::support::{Asking, Granting, harness, parallel, serial, synchronous, zoo, zoo_that};
 
@@ -84,6 +86,48 @@ async fn ord_3_what_a_guest_sends_with_one_ordering_key_is_received_one_at_a_tim
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ord_3_what_a_guest_sends_with_another_ordering_key_does_not_wait() {
+    // Each key has an order of its own: one that is stuck holds up only its like.
+    let mut ordered = zoo("ordered", &["t/b"]).may_send(&["t/gate"]);
+    ordered.limits.deadline = Duration::from_secs(60);
+    let harness = harness()
+        .destination(serial("t/a"))
+        .destination(parallel("t/b"))
+        .destination(serial("t/gate"))
+        .guest(zoo("guest", &["t/a"]).may_send(&["t/b"]))
+        .guest(ordered)
+        .start()
+        .await
+        .unwrap();
+    let gate = Arc::new(Notify::new());
+    let keeper = {
+        let gate = Arc::clone(&gate);
+        listener_fn("keeper", move |_| {
+            let gate = Arc::clone(&gate);
+            async move {
+                gate.notified().await;
+                Outcome::done()
+            }
+        })
+    };
+    harness.bus().register("t/gate", keeper.with_deadline(Duration::from_secs(60))).unwrap();
+    sent(&harness, "send-with t/b order=stuck request t/gate 60000 open").await;
+    sent(&harness, "send-with t/b order=stuck log 1 behind it").await;
+    sent(&harness, "send-with t/b order=free log 1 beside it").await;
+    let beside = async {
+        while harness.lines_of("ordered").is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), beside).await.expect("the other key goes on");
+    assert_eq!(harness.lines_of("ordered"), ["beside it"]);
+    gate.notify_one();
+    harness.idle().await.unwrap();
+    assert_eq!(harness.lines_of("ordered"), ["beside it", "behind it"]);
+    harness.settled().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ord_4_a_guest_that_sends_a_duplicate_gets_the_first_id() {
     // A sender that is not sure sends again: it learns the same, and nobody receives it twice.
     let harness = sending_to(parallel("t/b")).await;
@@ -95,6 +139,83 @@ async fn ord_4_a_guest_that_sends_a_duplicate_gets_the_first_id() {
     harness.idle().await.unwrap();
     let of = harness.figures("t/b");
     assert_eq!((of.accepted, of.duplicates), (2, 1));
+    harness.settled().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ord_4_a_guest_that_asks_twice_with_one_key_gets_no_reply_the_second_time() {
+    // Nobody was asked again, so nobody can answer; it is told at once and not after its timeout.
+    let harness = harness()
+        .destination(serial("t/a"))
+        .destination(parallel("t/b"))
+        .destination(synchronous("t/y"))
+        .guest(zoo("guest", &["t/a"]).may_send(&["t/*"]))
+        .guest(zoo_that("echo answer", "asked", &["t/b", "t/y"]))
+        .start()
+        .await
+        .unwrap();
+    for destination in ["t/b", "t/y"] {
+        let command = format!("request-with {destination} dedup=order-7 x");
+        assert_eq!(harness.answer("t/a", &command).await, "reply answer");
+        assert_eq!(harness.answer("t/a", &command).await, "error no-reply");
+        let of = harness.figures(destination);
+        assert_eq!((of.accepted, of.duplicates, of.delivered), (1, 1, 1), "{destination}");
+    }
+    harness.settled().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guest_that_names_no_timeout_waits_as_long_as_the_destination_says() {
+    // Its listener answers in a second: too late for this destination's own bound, in time for one that the guest names.
+    let mut hasty = serial("t/b");
+    hasty.request_timeout = Duration::from_millis(20);
+    let harness = harness()
+        .destination(serial("t/a"))
+        .destination(hasty)
+        .guest(zoo("guest", &["t/a"]).may_send(&["t/b"]))
+        .guest(zoo("slow", &["t/b"]))
+        .start()
+        .await
+        .unwrap();
+    assert_eq!(harness.answer("t/a", "request-with t/b - sleep 1000").await, "error timeout");
+    harness.idle().await.unwrap();
+    assert_eq!(harness.answer("t/a", "request t/b 1900 sleep 200").await, "reply slept");
+    harness.settled().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_guest_sends_on_asks_for_nothing_by_itself() {
+    // A copy with the dedup key of the first would be a duplicate wherever the first came from.
+    let harness = harness()
+        .destination(parallel("t/a"))
+        .destination(serial("t/b"))
+        .guest(zoo_that("forward t/b", "guest", &["t/a"]).may_send(&["t/b"]))
+        .start()
+        .await
+        .unwrap();
+    harness.note("t/b").unwrap();
+    let asked = Outgoing::text("x").expires_after(Duration::from_secs(60)).ordering_key("k").dedup_key("d");
+    harness.send("t/a", asked).await.unwrap();
+    harness.idle().await.unwrap();
+    assert_eq!(harness.received_texts(), ["x"]);
+    assert!(harness.received()[0].message().options().is_none(), "{:?}", harness.received()[0].message());
+    harness.settled().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guest_that_is_tried_again_reads_less_of_its_time() {
+    // What is left counts from the first acceptance, not from the attempt.
+    let mut retrying = serial("t/a");
+    retrying.retry.delay_initial = Duration::from_millis(20);
+    retrying.retry.jitter = Jitter::None;
+    let guest = zoo_that("options-then-retry", "guest", &["t/a"]);
+    let harness = harness().destination(retrying).guest(guest).start().await.unwrap();
+    harness.send("t/a", Outgoing::text("x").expires_after(Duration::from_secs(60))).await.unwrap();
+    harness.idle().await.unwrap();
+    let left: Vec<u64> = harness.lines_of("guest").iter().map(|line| line.parse().unwrap()).collect();
+    let [first, second, third] = left[..] else { panic!("{left:?}") };
+    assert!(first <= 60_000 && second <= first - 20 && third <= second - 20, "{left:?}");
+    assert_eq!(harness.letter("t/a").reason.name(), "retry");
     harness.settled().await;
 }
 

@@ -148,6 +148,45 @@ fn each_value_in_force_is_listed_with_its_origin() {
 }
 
 #[test]
+fn every_key_of_a_destination_is_listed_for_each_type_that_has_it() {
+    // What is in force and not listed would have to be guessed; what is listed and not there would be believed.
+    let any = ["max-message-size", "on-no-listener", "request-timeout", "dedup-window", "paused"];
+    let letters = ["dead-letter.max-size", "dead-letter.max-bytes", "dead-letter.max-age"];
+    let queued = [
+        "max-queue-size",
+        "max-queue-bytes",
+        "workers.core",
+        "workers.max",
+        "workers.keep-alive",
+        "rejected-execution",
+        "block-timeout",
+        "retry.max-attempts",
+        "retry.initial",
+        "retry.max",
+        "retry.multiplier",
+        "retry.jitter",
+        "retry.on",
+        "priority",
+        "expires-in",
+    ];
+    let everywhere = [["type", "description"].as_slice(), &any, &letters].concat();
+    for (kind, own) in [
+        ("parallel", queued.to_vec()),
+        ("serial", [queued.as_slice(), &["on-failure"]].concat()),
+        ("synchronous", Vec::new()),
+    ] {
+        let manifest = good(&format!("[destinations.d]\ntype = \"{kind}\"\ndescription = \"d\"\n"));
+        let values = effective(&manifest);
+        let mut listed: Vec<&str> =
+            values.iter().filter_map(|value| value.key.strip_prefix("destinations.d.")).collect();
+        let mut wanted = [everywhere.as_slice(), &own].concat();
+        listed.sort_unstable();
+        wanted.sort_unstable();
+        assert_eq!(listed, wanted, "{kind}");
+    }
+}
+
+#[test]
 fn the_origin_of_a_flag_is_the_command_line() {
     let manifest = Manifest::from_overrides(&flags(&["o=serial,paused=true"], &[])).unwrap();
     let list = effective(&manifest);

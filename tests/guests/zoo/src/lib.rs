@@ -79,6 +79,7 @@ impl Zoo {
             "context" => parts::context(message),
             "values" => parts::values(message),
             "options" => parts::options(message),
+            "options-then-retry" => parts::options_then_retry(message),
             "put" => parts::put(rest, message),
             "get" => parts::get(rest, message),
             "get-integer" => parts::get_integer(rest, message),

@@ -70,6 +70,12 @@ pub(crate) fn options(message: &Message) -> Outcome {
     }))?))
 }
 
+/// Logs how many milliseconds are left until it expires, and asks for a retry.
+pub(crate) fn options_then_retry(message: &Message) -> Outcome {
+    println!("{}", message.options().expires_after.unwrap_or_default().as_millis());
+    Err(Failure::retry("again"))
+}
+
 /// `put KEY TEXT`
 pub(crate) fn put(rest: &str, message: &Message) -> Outcome {
     let (key, value) = first_word(rest);
