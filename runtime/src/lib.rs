@@ -18,10 +18,10 @@ pub use host::{LogLine, LogSink, LogStream};
 pub use sandbus_bus as bus;
 
 pub use pattern::{Pattern, PatternError};
-pub use platform::{BuildError, Ended, Platform, PlatformConfig, StartError, build};
+pub use platform::{BuildError, Ended, GuestStatus, Platform, PlatformConfig, StartError, build};
 #[doc(hidden)]
 pub use sandbox::engine_config;
-pub use sandbox::{EngineError, Guest, LifecycleError, LoadError, Loaded, PrescanError, SandboxEngine};
+pub use sandbox::{EngineError, LifecycleError, LoadError, Loaded, PrescanError, SandboxEngine};
 pub use settings::{
     Allocator, BuildCommand, CompileCache, Grants, GuestLimits, GuestSettings, OnStartupError,
     RuntimeSettings,

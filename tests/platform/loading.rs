@@ -129,7 +129,7 @@ async fn guest_6_two_builds_of_one_source_are_told_apart_by_their_digest() {
         .unwrap();
     assert_eq!(harness.answer("t/one", "which").await, "one");
     assert_eq!(harness.answer("t/two", "which").await, "two");
-    let builds: Vec<_> = harness.platform().guests().iter().map(|guest| guest.loaded().build()).collect();
+    let builds: Vec<_> = harness.platform().guests().iter().map(|guest| guest.build.clone()).collect();
     assert_ne!(builds[0], builds[1]);
     harness.settled().await;
 }

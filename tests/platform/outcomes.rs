@@ -59,8 +59,9 @@ async fn err_6_a_refusal_is_one_attempt_and_names_guest_build_and_text() {
     assert_eq!((letter.attempts, letter.last_error.as_str()), (1, "bad total"));
     assert_eq!((letter.message.id(), letter.message.destination().as_str()), (id, "t/a"));
     assert_eq!(letter.listener.as_deref(), Some("guest"));
-    let build = harness.platform().guests()[0].loaded().build();
-    assert_eq!(letter.build.as_deref(), Some(&*build));
+    let build = harness.platform().guests()[0].build.clone();
+    assert!(build.is_some());
+    assert_eq!(letter.build, build);
     harness.settled().await;
 }
 

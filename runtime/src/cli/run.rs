@@ -57,7 +57,7 @@ pub(super) async fn run(run: Run, global: &Global, output: &Output) -> Result<Ex
     load::build_guests(&manifest, output).await?;
     let started = Instant::now();
     let platform = start(&manifest, output).await?;
-    let guests = platform.guests().iter().map(|guest| guest.name().to_owned()).collect();
+    let guests = platform.guests().iter().map(|guest| guest.name.to_string()).collect();
     let gone = match print(&platform, &run.prints, *output) {
         Ok(gone) => gone,
         Err(problems) => {

@@ -1,6 +1,6 @@
 //! `sandbus:bus/destinations`: making, removing, looking at and listening to destinations, within the grants.
 
-use std::sync::{Arc, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use sandbus_bus as bus;
 use sandbus_bus::{Bus, DestinationConfig, Registered, Workers};
@@ -8,7 +8,6 @@ use sandbus_bus::{Bus, DestinationConfig, Registered, Workers};
 use super::bindings::sandbus::bus::destinations::{
     DestinationError, DestinationStatistics, DestinationType, Host, Settings,
 };
-use super::left::LeftLetters;
 use super::state::{GuestFacts, HostState, Phase};
 use crate::limits::GUEST_DESTINATIONS_MAX;
 
@@ -21,7 +20,7 @@ impl Host for HostState {
         let made =
             if self.may_create(&name) { self.make(&name, settings) } else { Err(DestinationError::Denied) };
         if made.is_ok() {
-            self.facts.created().insert(name);
+            self.facts.made.created().insert(name);
         }
         Ok(made)
     }
@@ -85,18 +84,9 @@ impl GuestFacts {
     /// Removes the destination of this name that `create` makes: one that the host put before it stays.
     async fn remove(&self, name: &str) -> Result<(), bus::DestinationError> {
         let destroyed = self.bus.destroy_ranked(name, 0).await?;
-        self.created().remove(name);
-        self.left().keep(&self.name, destroyed.dead_letters);
+        self.made.created().remove(name);
+        self.made.left().keep(&self.name, destroyed.dead_letters);
         Ok(())
-    }
-
-    /// The dead letters of the destinations that the guest has removed.
-    pub(crate) fn left(&self) -> MutexGuard<'_, LeftLetters> {
-        self.left.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn created(&self) -> MutexGuard<'_, std::collections::BTreeSet<String>> {
-        self.created.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -117,7 +107,7 @@ impl HostState {
     }
 
     fn make(&self, name: &str, settings: Settings) -> Result<(), DestinationError> {
-        let count = self.facts.created().len();
+        let count = self.facts.made.created().len();
         if count >= GUEST_DESTINATIONS_MAX {
             let text = format!("this guest has made {count} destinations and may have no more");
             return Err(DestinationError::LimitReached(text));

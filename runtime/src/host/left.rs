@@ -1,10 +1,30 @@
-//! The dead letters of destinations that a guest removed: they belong to no destination any more, and wait to be saved when
-//! the platform ends. It saves nothing.
+//! What a guest has made of destinations, whichever of its builds did: those that it has not removed, and the dead letters
+//! of those that it has, which wait to be saved when the platform ends. It saves nothing.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use sandbus_bus::DeadLetter;
 use sandbus_bus::limits::{DEAD_LETTER_BYTES_MAX, DEAD_LETTERS_MAX};
+
+/// What a guest has made, over all of its builds.
+#[derive(Debug, Default)]
+pub(crate) struct Made {
+    /// The destinations that it has made and not removed.
+    created: Mutex<BTreeSet<String>>,
+    /// The dead letters of those that it has removed.
+    left: Mutex<LeftLetters>,
+}
+
+impl Made {
+    pub(crate) fn created(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.created.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn left(&self) -> MutexGuard<'_, LeftLetters> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// Dead letters that are left of removed destinations, within the bounds of one destination; the oldest leave first.
 #[derive(Debug, Default)]

@@ -11,6 +11,7 @@ mod output;
 mod state;
 
 pub(crate) use convert::{reply, wire_message};
+pub(crate) use left::Made;
 pub(crate) use output::{GuestOutput, GuestStream, tracing_sink};
 pub use output::{LogLine, LogSink, LogStream};
 pub(crate) use state::{GuestFacts, HostState, MemoryLimiter, Phase, Receiving, TotalMemory};

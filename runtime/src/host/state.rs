@@ -1,21 +1,20 @@
 //! The host's side of one instance: who the guest is, which call runs, and what that call may still do. It makes no
 //! store and calls no guest.
 
-use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use sandbus_bus::{Bus, Delivery, MessageListener, Origin, Reply, Values};
 use wasmtime::ResourceLimiter;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
-use super::left::LeftLetters;
+use super::left::Made;
 use super::output::GuestOutput;
 use crate::limits;
 use crate::settings::{Grants, GuestLimits};
 
-/// What all instances of a guest share.
+/// What all instances of a build share.
 pub(crate) struct GuestFacts {
     pub(crate) name: Arc<str>,
     pub(crate) limits: GuestLimits,
@@ -24,10 +23,8 @@ pub(crate) struct GuestFacts {
     pub(crate) bus: Bus,
     /// The guest as a listener, so that it can start to listen while it runs.
     pub(crate) listener: OnceLock<Weak<dyn MessageListener>>,
-    /// The destinations that it has made and not removed.
-    pub(crate) created: Mutex<BTreeSet<String>>,
-    /// The dead letters of those that it has removed.
-    pub(crate) left: Mutex<LeftLetters>,
+    /// What it has made of destinations; shared by all of its builds.
+    pub(crate) made: Arc<Made>,
 }
 
 /// The data of a store: the host's side of one instance.

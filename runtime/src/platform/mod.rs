@@ -3,6 +3,7 @@
 mod build;
 mod save;
 mod start;
+mod status;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use sandbus_bus::{
 
 pub use build::{BuildError, build};
 pub use start::StartError;
+pub use status::GuestStatus;
 
 use crate::host::{LogSink, tracing_sink};
 use crate::sandbox::{Guest, SandboxEngine};
@@ -95,8 +97,8 @@ impl Platform {
 
     /// The guests that run, in the order of the configuration.
     #[must_use]
-    pub fn guests(&self) -> &[Arc<Guest>] {
-        &self.guests
+    pub fn guests(&self) -> Vec<GuestStatus> {
+        self.guests.iter().map(|guest| GuestStatus::of(guest)).collect()
     }
 
     /// Drains all destinations for at most the configured grace, deactivates the guests in reverse order, and saves what is
@@ -108,7 +110,8 @@ impl Platform {
         let bus = self.bus.shutdown(self.shutdown_grace).await;
         let mut not_deactivated = Vec::new();
         for guest in self.guests.iter().rev() {
-            if let Err(error) = guest.deactivate().await {
+            let Some(build) = guest.current() else { continue };
+            if let Err(error) = build.deactivate().await {
                 tracing::warn!(guest = guest.name(), %error, "`deactivate` did not end well");
                 not_deactivated.push((guest.name().to_owned(), error.to_string()));
             }

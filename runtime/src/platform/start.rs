@@ -8,7 +8,7 @@ use sandbus_bus::{Bus, BusConfig, ConfigError, DestinationError, ScheduleConfig,
 use tokio::task::JoinSet;
 
 use super::{Platform, PlatformConfig};
-use crate::sandbox::{EngineError, Guest, LifecycleError, LoadError, SandboxEngine};
+use crate::sandbox::{Build, EngineError, Guest, LifecycleError, LoadError, SandboxEngine};
 use crate::settings::OnStartupError;
 
 /// Why a platform did not start. Nothing of it runs any more.
@@ -100,13 +100,14 @@ impl Platform {
             schedule.check(SystemTime::now())?;
         }
         let go_on = config.runtime.on_startup_error == OnStartupError::Continue;
-        let guests = load(&engine, &bus, &config, go_on)?;
-        for (guest, listens_to) in &guests {
+        let loaded = load(&engine, &bus, &config, go_on)?;
+        for (guest, _, listens_to) in &loaded {
             for destination in *listens_to {
                 bus.register_shared(destination, Arc::clone(guest) as Arc<dyn sandbus_bus::MessageListener>)?;
             }
         }
-        let guests = guests.into_iter().map(|(guest, _)| guest).collect();
+        let builds = loaded.iter().map(|(_, build, _)| Arc::clone(build)).collect();
+        let guests = loaded.into_iter().map(|(guest, ..)| guest).collect();
         let mut platform = Self {
             bus,
             engine,
@@ -115,7 +116,7 @@ impl Platform {
             state_dir: config.save_left.then_some(config.runtime.state_dir),
             shutdown_grace: config.runtime.shutdown_grace,
         };
-        let failed = platform.activate().await;
+        let failed = platform.activate(builds).await;
         match failed.into_iter().next() {
             Some((guest, source)) if !go_on => {
                 platform.shutdown().await;
@@ -137,10 +138,16 @@ impl Platform {
     }
 
     /// Activates all guests side by side. One that fails listens no more; answers which, in the order of the guests.
-    async fn activate(&mut self) -> Vec<(String, LifecycleError)> {
+    async fn activate(&mut self, builds: Vec<Arc<Build>>) -> Vec<(String, LifecycleError)> {
         let mut running = JoinSet::new();
-        for (place, guest) in self.guests.iter().cloned().enumerate() {
-            running.spawn(async move { (place, guest.activate().await) });
+        for (place, (guest, build)) in self.guests.iter().cloned().zip(builds).enumerate() {
+            running.spawn(async move {
+                let activated = build.activate().await;
+                if activated.is_ok() {
+                    guest.run_on(build);
+                }
+                (place, activated)
+            });
         }
         let mut failed = Vec::new();
         while let Some(ended) = running.join_next().await {
@@ -166,7 +173,7 @@ impl Platform {
     }
 }
 
-type ToRegister<'a> = Vec<(Arc<Guest>, &'a [String])>;
+type ToRegister<'a> = Vec<(Arc<Guest>, Arc<Build>, &'a [String])>;
 
 fn load<'a>(
     engine: &SandboxEngine,
@@ -188,8 +195,9 @@ fn load<'a>(
             });
         match checked {
             Ok(loaded) => {
-                let guest = Guest::new(engine, bus, settings, loaded, Arc::clone(&config.log_sink));
-                guests.push((guest, settings.listens_to.as_slice()));
+                let guest = Guest::new(engine, bus, &settings.name, Arc::clone(&config.log_sink));
+                let build = guest.build_of(settings, loaded);
+                guests.push((guest, build, settings.listens_to.as_slice()));
             }
             Err(error) if go_on => tracing::error!(guest = settings.name, %error, "not started"),
             Err(error) => return Err(error),

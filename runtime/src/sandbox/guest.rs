@@ -1,201 +1,157 @@
-//! A guest: a loaded component with its settings, as a listener of the bus. It makes instances; the bus decides when.
+//! A guest as a listener of the bus: a name that stays, over a build that can be swapped while messages flow. What a build
+//! is stands in `build`; when it is swapped, the platform decides.
 
-use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use sandbus_bus::{
     BoxFuture, Bus, Cause, CircuitBreaker, DeadLetter, Fault, Instant, ListenerInstance, MessageListener,
-    Origin, until,
 };
 
 use super::admission::Admission;
+use super::build::Build;
 use super::component::Loaded;
+use super::counts::Counts;
+use super::cut::Cut;
 use super::engine::SandboxEngine;
-use super::instance::{GuestInstance, Step};
-use super::store;
-use crate::host::{GuestFacts, LogSink};
+use super::gauge::Gauge;
+use super::instance::GuestInstance;
+use crate::host::{GuestFacts, LogSink, Made};
 use crate::settings::GuestSettings;
 
-/// A guest that can run.
-pub struct Guest {
+/// A guest: what the bus knows of it, whichever of its builds runs.
+pub(crate) struct Guest {
+    name: Arc<str>,
     engine: SandboxEngine,
-    facts: Arc<GuestFacts>,
-    loaded: Loaded,
-    build: Arc<str>,
-    env: Vec<(String, String)>,
-    circuit_breaker: Option<CircuitBreaker>,
-    slots: Admission,
-    /// The place of the instance that `activate` and `deactivate` run on, beside those that receive.
-    own_slot: Admission,
+    bus: Bus,
     sink: LogSink,
-    /// The instance on which `activate` ran, kept for `deactivate`.
-    own: tokio::sync::Mutex<Option<GuestInstance>>,
-    /// Whether `activate` has returned: its first message waits for that.
-    activated: tokio::sync::watch::Sender<bool>,
-    /// The same, for the look before each call.
+    /// The build that runs; none before the first one was activated and after the last one was taken away.
+    current: ArcSwapOption<Build>,
+    /// What its builds have made of destinations, and left.
+    made: Arc<Made>,
+    counts: Arc<Counts>,
+    /// The deadline of a call of the current build in nanoseconds, for the look at each delivery.
+    deadline_nanos: AtomicU64,
+    /// Whether there is a build to call, for the look before each call.
     ready: AtomicBool,
-}
-
-/// Why `activate` or `deactivate` did not end well.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum LifecycleError {
-    /// It said so itself.
-    #[error("it answered with the error: {0}")]
-    Answered(sandbus_bus::ErrorText),
-    /// It did not finish.
-    #[error("it faulted ({}): {}", .0.cause, .0.text)]
-    Faulted(Fault),
+    /// The same, for those who wait for it.
+    active: tokio::sync::watch::Sender<bool>,
+    own: Weak<Self>,
 }
 
 impl Guest {
-    /// Makes a guest of a loaded component. Nothing of it runs yet.
-    #[must_use]
-    pub fn new(
-        engine: &SandboxEngine,
-        bus: &Bus,
-        settings: &GuestSettings,
-        loaded: Loaded,
-        sink: LogSink,
-    ) -> Arc<Self> {
+    /// Makes a guest without a build.
+    pub(crate) fn new(engine: &SandboxEngine, bus: &Bus, name: &str, sink: LogSink) -> Arc<Self> {
+        Arc::new_cyclic(|own| Self {
+            name: Arc::from(name),
+            engine: engine.clone(),
+            bus: bus.clone(),
+            sink,
+            current: ArcSwapOption::empty(),
+            made: Arc::default(),
+            counts: Arc::new(Counts::new()),
+            deadline_nanos: AtomicU64::new(0),
+            ready: AtomicBool::new(false),
+            active: tokio::sync::watch::Sender::new(false),
+            own: Weak::clone(own),
+        })
+    }
+
+    /// Makes a build of a loaded component under these settings. Nothing of it runs yet.
+    pub(crate) fn build_of(&self, settings: &GuestSettings, loaded: Loaded) -> Arc<Build> {
         let facts = Arc::new(GuestFacts {
-            name: Arc::from(settings.name.as_str()),
+            name: Arc::clone(&self.name),
             limits: settings.limits.clone(),
             grants: settings.grants.clone(),
             listens_to: settings.listens_to.clone(),
-            bus: bus.clone(),
+            bus: self.bus.clone(),
             listener: OnceLock::new(),
-            created: Mutex::default(),
-            left: Mutex::default(),
+            made: Arc::clone(&self.made),
         });
-        let guest = Arc::new(Self {
-            engine: engine.clone(),
+        if loaded.is_listener() {
+            let own: Weak<Self> = Weak::clone(&self.own);
+            // Set once, here; nobody else has seen these facts yet.
+            let _ = facts.listener.set(own);
+        }
+        Arc::new(Build {
+            engine: self.engine.clone(),
             facts,
-            build: loaded.build(),
+            name: loaded.build(),
             env: settings.env.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
             circuit_breaker: settings.circuit_breaker,
             slots: Admission::new(settings.limits.instances_max),
             own_slot: Admission::new(1),
             loaded,
-            sink,
+            sink: Arc::clone(&self.sink),
             own: tokio::sync::Mutex::default(),
-            activated: tokio::sync::watch::Sender::new(false),
-            ready: AtomicBool::new(false),
-        });
-        if guest.loaded.is_listener() {
-            let own: Weak<Self> = Arc::downgrade(&guest);
-            // Set once, here; nobody else has seen the guest yet.
-            let _ = guest.facts.listener.set(own);
-        }
-        guest
-    }
-
-    /// Its name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.facts.name
-    }
-
-    /// Its component.
-    #[must_use]
-    pub fn loaded(&self) -> &Loaded {
-        &self.loaded
-    }
-
-    /// The dead letters of the destinations that it has removed; they are the caller's then.
-    #[must_use]
-    pub fn take_left_letters(&self) -> Vec<DeadLetter> {
-        self.facts.left().take()
-    }
-
-    /// Live instances.
-    #[must_use]
-    pub fn instances(&self) -> usize {
-        self.slots.taken()
-    }
-
-    async fn instance(&self, slots: &Admission, deadline: Instant) -> Result<GuestInstance, Fault> {
-        let slot = Admission::admit(slots, &self.engine.admission, deadline).await?;
-        let failed = |error: wasmtime::Error| Fault::new(Cause::Instantiate, format!("{error:#}"));
-        let mut store = store::build(&self.engine, &self.facts, &self.env, &self.sink).map_err(failed)?;
-        let instance = match until(deadline, pin!(self.loaded.pre.instantiate_async(&mut store))).await {
-            Ok(instance) => instance.map_err(failed)?,
-            Err(_) => {
-                return Err(Fault::new(Cause::Instantiate, "instantiating took longer than the deadline"));
-            }
-        };
-        let listener = self.loaded.listener.as_ref().map(|indices| indices.load(&mut store, &instance));
-        let lifecycle = self.loaded.lifecycle.as_ref().map(|indices| indices.load(&mut store, &instance));
-        Ok(GuestInstance {
-            store,
-            listener: listener.transpose().map_err(failed)?,
-            lifecycle: lifecycle.transpose().map_err(failed)?,
-            _slot: slot,
+            retired: AtomicBool::new(false),
+            cut: Cut::new(),
+            alive: Gauge::new(),
+            counts: Arc::clone(&self.counts),
+            guest: Weak::clone(&self.own),
         })
     }
 
-    /// Runs `activate`, where the guest exports it, on an instance of its own.
-    ///
-    /// # Errors
-    /// What it answered, or what stopped it; the guest is then not fit to run.
-    ///
-    /// # Cancel safety
-    /// Dropping the future interrupts the call; the guest is not activated.
-    pub async fn activate(&self) -> Result<(), LifecycleError> {
-        let activated = self.run_activate().await;
-        if activated.is_ok() {
-            self.ready.store(true, Ordering::Release);
-            self.activated.send_replace(true);
+    /// Has calls run on `build` from now on, which was activated; gives back the one that did until now.
+    pub(crate) fn run_on(&self, build: Arc<Build>) -> Option<Arc<Build>> {
+        let nanos = u64::try_from(build.call_deadline().as_nanos()).unwrap_or(u64::MAX);
+        self.deadline_nanos.store(nanos, Ordering::Relaxed);
+        let before = self.current.swap(Some(build));
+        // After the swap: an instance that is turned away must find the new build.
+        if let Some(before) = &before {
+            before.retire();
         }
-        activated
+        self.ready.store(true, Ordering::Release);
+        self.active.send_replace(true);
+        before
     }
 
-    async fn run_activate(&self) -> Result<(), LifecycleError> {
-        if !self.loaded.has_lifecycle() {
-            return Ok(());
+    /// Its name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The build that runs.
+    pub(crate) fn current(&self) -> Option<Arc<Build>> {
+        self.current.load_full()
+    }
+
+    /// What was counted of its calls, over all builds.
+    pub(crate) fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// The dead letters of the destinations that it has removed; they are the caller's then.
+    pub(crate) fn take_left_letters(&self) -> Vec<DeadLetter> {
+        self.made.left().take()
+    }
+
+    /// An instance of the build that runs.
+    pub(super) async fn fresh(&self, deadline: Instant) -> Result<GuestInstance, Fault> {
+        match self.current() {
+            Some(build) => build.instance(deadline).await,
+            None => Err(Fault::new(Cause::Instantiate, "the guest has no build that runs")),
         }
-        let deadline = Instant::now() + self.facts.limits.activate_deadline;
-        let mut instance = self.instance(&self.own_slot, deadline).await.map_err(LifecycleError::Faulted)?;
-        let answer = instance.step(Step::Activate, self.origin()).await.map_err(LifecycleError::Faulted)?;
-        answer.map_err(|text| LifecycleError::Answered(text.as_str().into()))?;
-        *self.own.lock().await = Some(instance);
-        Ok(())
-    }
-
-    /// Runs `deactivate`, if `activate` ran.
-    ///
-    /// # Errors
-    /// What stopped it; the guest is gone all the same.
-    ///
-    /// # Cancel safety
-    /// Dropping the future interrupts the call.
-    pub async fn deactivate(&self) -> Result<(), LifecycleError> {
-        let Some(mut instance) = self.own.lock().await.take() else { return Ok(()) };
-        let ended = instance.step(Step::Deactivate, self.origin()).await.map_err(LifecycleError::Faulted)?;
-        ended.map_err(|text| LifecycleError::Answered(text.as_str().into()))
-    }
-
-    fn origin(&self) -> Origin {
-        Origin::named(&self.facts.name)
     }
 }
 
 impl MessageListener for Guest {
     fn name(&self) -> &str {
-        &self.facts.name
+        &self.name
     }
 
     fn build(&self) -> Option<Arc<str>> {
-        Some(Arc::clone(&self.build))
+        self.current.load().as_ref().map(|build| Arc::clone(&build.name))
     }
 
     fn call_deadline(&self) -> Duration {
-        self.facts.limits.deadline
+        Duration::from_nanos(self.deadline_nanos.load(Ordering::Relaxed))
     }
 
     fn circuit_breaker(&self) -> Option<CircuitBreaker> {
-        self.circuit_breaker
+        self.current.load().as_ref().and_then(|build| build.circuit_breaker)
     }
 
     fn is_ready(&self) -> bool {
@@ -204,15 +160,15 @@ impl MessageListener for Guest {
 
     fn ready(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            let mut activated = self.activated.subscribe();
+            let mut active = self.active.subscribe();
             // The sender lives as long as this guest does, so that waiting cannot fail.
-            let _ = activated.wait_for(|activated| *activated).await;
+            let _ = active.wait_for(|active| *active).await;
         })
     }
 
     fn instantiate(&self, deadline: Instant) -> BoxFuture<'_, Result<Box<dyn ListenerInstance>, Fault>> {
         Box::pin(async move {
-            let instance = self.instance(&self.slots, deadline).await?;
+            let instance = self.fresh(deadline).await?;
             Ok(Box::new(instance) as Box<dyn ListenerInstance>)
         })
     }

@@ -2,6 +2,7 @@
 //! not there any more.
 
 use std::pin::pin;
+use std::sync::Arc;
 
 use sandbus_bus::{
     Answer, BoxFuture, Cause, Delivery, Ended, Fault, ListenerInstance, Origin, Outcome, Usage, until,
@@ -9,7 +10,9 @@ use sandbus_bus::{
 use wasmtime::Store;
 
 use super::admission::Admitted;
+use super::build::Build;
 use super::fault::{Circumstances, classify};
+use super::gauge::Mark;
 use crate::host::bindings::exports::sandbus::bus::{lifecycle, message_listener};
 use crate::host::{HostState, Phase, Receiving, reply, wire_message};
 
@@ -18,8 +21,12 @@ pub(super) struct GuestInstance {
     pub(super) store: Store<HostState>,
     pub(super) listener: Option<message_listener::Guest>,
     pub(super) lifecycle: Option<lifecycle::Guest>,
+    /// What it was made of.
+    pub(super) build: Arc<Build>,
     /// Given back when the store is gone.
     pub(super) _slot: Admitted,
+    /// Counts it among the live ones of its build, until all of the above is gone; none where it is `activate`'s own.
+    pub(super) alive: Option<Mark>,
 }
 
 /// Which of the two functions of `lifecycle`.
@@ -30,6 +37,10 @@ pub(super) enum Step {
 }
 
 impl ListenerInstance for GuestInstance {
+    fn is_usable(&self) -> bool {
+        !self.build.is_retired()
+    }
+
     fn receive<'a>(self: Box<Self>, delivery: &'a Delivery) -> BoxFuture<'a, Ended> {
         Box::pin(self.run(delivery))
     }
@@ -37,6 +48,31 @@ impl ListenerInstance for GuestInstance {
 
 impl GuestInstance {
     async fn run(mut self: Box<Self>, delivery: &Delivery) -> Ended {
+        if self.build.is_retired() {
+            // It was replaced after the worker took this instance, or while it was made.
+            match self.of_the_next_build(delivery).await {
+                Ok(instance) => self = instance,
+                Err(fault) => return Ended::spent(Outcome::Faulted(fault)),
+            }
+        }
+        self.call(delivery).await
+    }
+
+    /// Another instance, of the build that runs now.
+    async fn of_the_next_build(self: Box<Self>, delivery: &Delivery) -> Result<Box<Self>, Fault> {
+        let guest = self.build.guest.upgrade();
+        // Its place may be the one that the next instance needs.
+        drop(self);
+        let guest = guest.ok_or_else(|| Fault::new(Cause::Instantiate, "the guest is gone"))?;
+        loop {
+            let instance = guest.fresh(delivery.deadline()).await?;
+            if !instance.build.is_retired() {
+                return Ok(Box::new(instance));
+            }
+        }
+    }
+
+    async fn call(mut self: Box<Self>, delivery: &Delivery) -> Ended {
         let Some(listener) = self.listener.take() else {
             return Ended::spent(Outcome::faulted(
                 Cause::Instantiate,
@@ -51,18 +87,22 @@ impl GuestInstance {
         let receiving = Receiving { delivery: delivery.clone(), values: None, response: None };
         self.store.data_mut().begin(Phase::Receiving(receiving));
         let called = {
-            let call = pin!(listener.call_receive(&mut self.store, wire_message(delivery)));
+            let Self { store, build, .. } = &mut *self;
+            let call = pin!(listener.call_receive(store, wire_message(delivery)));
+            let call = pin!(build.cut.unless(call));
             until(delivery.deadline(), call).await
         };
+        self.build.counts.call(delivery.worker());
         let usage = self.usage(fuel);
         let stderr = self.store.data().output.end();
         let phase = self.store.data_mut().end();
         let outcome = match called {
-            Ok(Ok(answer)) => {
+            Ok(Ok(Ok(answer))) => {
                 self.listener = Some(listener);
                 return Ended { outcome: answered(answer, phase), usage, instance: Some(self) };
             }
-            Ok(Err(error)) => {
+            Ok(Err(by)) => Outcome::Faulted(by.fault()),
+            Ok(Ok(Err(error))) => {
                 let memory_denied = self.store.data().limiter.denied;
                 Outcome::Faulted(classify(
                     &error,
@@ -71,6 +111,9 @@ impl GuestInstance {
             }
             Err(_) => Outcome::faulted(Cause::Deadline, delivery.deadline_text()),
         };
+        if let Outcome::Faulted(fault) = &outcome {
+            self.build.counts.fault(fault.cause);
+        }
         Ended { usage: after_fault(usage, &outcome), ..Ended::spent(outcome) }
     }
 

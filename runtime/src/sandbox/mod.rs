@@ -2,16 +2,22 @@
 //! no queue, no attempt and no other listener.
 
 mod admission;
+mod build;
 mod cache;
 mod component;
+mod counts;
+mod cut;
 mod engine;
 mod fault;
+mod gauge;
 mod guest;
 mod instance;
 mod prescan;
 mod store;
 
+pub(crate) use build::Build;
+pub use build::LifecycleError;
 pub use component::{LoadError, Loaded};
 pub use engine::{EngineError, SandboxEngine, config as engine_config};
-pub use guest::{Guest, LifecycleError};
+pub(crate) use guest::Guest;
 pub use prescan::PrescanError;
