@@ -8,14 +8,29 @@
 
 use std::error::Error;
 use std::io::{BufRead, stdin};
+use std::process::ExitCode;
 
 use sandbus::bus::{Bus, DestinationConfig, Outgoing, RequestError};
-use sandbus::{GuestSettings, Platform, PlatformConfig};
+use sandbus::{Compiler, GuestSettings, Platform, PlatformConfig, RuntimeSettings};
 
 const REQUESTS: &str = "requests";
 
+fn main() -> ExitCode {
+    // Guests are compiled by this program, started once more with limits of its own.
+    if let Some(code) = sandbus::compiler_main_if_asked() {
+        return code;
+    }
+    match host() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn host() -> Result<(), Box<dyn Error>> {
     let component = std::env::args().nth(1).ok_or("usage: embed GUEST.wasm")?;
     let mut guest = GuestSettings::new("guest", component);
     guest.listens_to = vec![REQUESTS.to_owned()];
@@ -24,6 +39,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let platform = Platform::start(PlatformConfig {
         destinations: vec![DestinationConfig::serial(REQUESTS)?],
         guests: vec![guest],
+        runtime: RuntimeSettings { compiler: Compiler::own_executable(), ..RuntimeSettings::default() },
         ..PlatformConfig::default()
     })
     .await?;

@@ -12,18 +12,24 @@ use sandbus_bus::{
 use crate::host::{LogLine, LogSink};
 use crate::platform::{Ended, Platform, PlatformConfig, StartError};
 use crate::sandbox::SandboxEngine;
-use crate::settings::{GuestSettings, RuntimeSettings};
+use crate::settings::{Compiler, GuestSettings, RuntimeSettings};
 
 /// How long [`Harness::idle`] waits before it says that the platform does not come to rest.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Log lines that a harness keeps; a flood of them is cut, not kept.
 pub const LOG_LINES_MAX: usize = 100_000;
 
-/// Puts a harness together.
-#[derive(Default)]
+/// Puts a harness together. Unless it is told otherwise, it compiles guests in its own process: they are the ones under test.
 pub struct HarnessBuilder {
     config: PlatformConfig,
     engine: Option<SandboxEngine>,
+}
+
+impl Default for HarnessBuilder {
+    fn default() -> Self {
+        let runtime = RuntimeSettings { compiler: Compiler::InProcess, ..RuntimeSettings::default() };
+        Self { config: PlatformConfig { runtime, ..PlatformConfig::default() }, engine: None }
+    }
 }
 
 impl HarnessBuilder {

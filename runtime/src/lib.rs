@@ -21,8 +21,11 @@ pub use pattern::{Pattern, PatternError};
 pub use platform::{BuildError, Ended, GuestStatus, Platform, PlatformConfig, StartError, build};
 #[doc(hidden)]
 pub use sandbox::engine_config;
-pub use sandbox::{EngineError, LifecycleError, LoadError, Loaded, PrescanError, SandboxEngine};
+pub use sandbox::{
+    CompileError, ComponentFigures, EngineError, LifecycleError, LoadError, Loaded, PrescanError,
+    SandboxEngine, compiler_main_if_asked, prescan,
+};
 pub use settings::{
-    Allocator, BuildCommand, CompileCache, Grants, GuestLimits, GuestSettings, OnStartupError,
-    RuntimeSettings,
+    Allocator, BuildCommand, CompileCache, CompileLimits, Compiler, Grants, GuestLimits, GuestSettings,
+    OnStartupError, RuntimeSettings,
 };

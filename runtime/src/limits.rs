@@ -59,6 +59,43 @@ pub const COMPONENT_FUNCTIONS_MAX: usize = 50_000;
 pub const FUNCTION_BODY_BYTES_MAX: usize = 512 << 10;
 /// Nested core modules and components of a component; CPython has 38.
 pub const COMPONENT_PARTS_MAX: usize = 256;
+/// Instances that a component makes when it is instantiated, those within nested components counted as often as they are
+/// made; CPython has 69. Nested components that double would otherwise make any number of them.
+pub const COMPONENT_INSTANCES_MAX: usize = 1_000;
+/// Types of a component, core and component types and the declarations within them; CPython has 2,053.
+pub const COMPONENT_TYPES_MAX: usize = 50_000;
+/// Nodes of one type when all that it refers to is written out; the largest interface of WASI has some thousands. Types
+/// that double pass any number within a few lines.
+pub const COMPONENT_TYPE_NODES_MAX: usize = 100_000;
+/// Nesting of one type, which the engine follows by recursion; its own limit.
+pub const COMPONENT_TYPE_DEPTH_MAX: usize = 100;
+/// Parameters and results of one function: C allows 127 parameters, and each call in a body costs the compiler so many.
+pub const FUNCTION_PARAMETERS_MAX: usize = 256;
+/// Locals and parameters of all functions: a few bytes declare 50,000 of them, and each costs the compiler. Ordinary code
+/// has about ten in each function; CPython has 90,067 in all.
+pub const COMPONENT_LOCALS_MAX: usize = 4_000_000;
+/// Imports of a component and of its modules; CPython, which is linked of many libraries, has 2,341.
+pub const COMPONENT_IMPORTS_MAX: usize = 50_000;
+/// Exports, aliases and canonical functions of a component and of its modules; CPython has 5,753.
+pub const COMPONENT_EXPORTS_MAX: usize = 100_000;
+/// Globals of a component; CPython, whose libraries have one for each address that they share, has 874.
+pub const COMPONENT_GLOBALS_MAX: usize = 50_000;
+/// Data and element segments of a component; CPython has 1,934.
+pub const COMPONENT_SEGMENTS_MAX: usize = 50_000;
+/// Elements in the segments of a component: twice the elements that tables may have.
+pub const COMPONENT_ELEMENTS_MAX: usize = 200_000;
+/// Bytes of the names of imports and exports; CPython has 148 KiB, and names of C++ are longer.
+pub const COMPONENT_NAME_BYTES_MAX: usize = 4 << 20;
+/// Address space of a compiling process, in bytes; the largest guest known needs 370 MiB.
+pub const COMPILE_MEMORY_BYTES_MAX: usize = 1 << 30;
+/// Processor time of a compiling process; the largest guest known needs 10 s.
+pub const COMPILE_CPU_MAX: Duration = Duration::from_secs(30);
+/// How long a compiling process may take, waiting for a processor included: it runs at a low priority.
+pub const COMPILE_TIME_MAX: Duration = Duration::from_secs(120);
+/// Bytes of machine code that one component may become; the largest guest known becomes some 60 MiB.
+pub const COMPILED_BYTES_MAX: usize = 512 << 20;
+/// Threads of a compiling process; more would need more address space each, and compiling is not urgent.
+pub const COMPILE_THREADS_MAX: usize = 4;
 /// How long running calls may finish when a host shuts down; what is left is counted, said and saved.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
 /// Bytes of a manifest's file.

@@ -141,6 +141,10 @@ pub struct RuntimeSettings {
     pub allocator: Allocator,
     /// Where compiled components are kept.
     pub compile_cache: CompileCache,
+    /// What compiles components.
+    pub compiler: Compiler,
+    /// What compiling may use, where it happens in a process of its own.
+    pub compile_limits: CompileLimits,
     /// What happens when a guest cannot be loaded at the start.
     pub on_startup_error: OnStartupError,
 }
@@ -158,6 +162,8 @@ impl Default for RuntimeSettings {
             stack_bytes_max: limits::STACK_BYTES_MAX,
             allocator: Allocator::Pooling,
             compile_cache: CompileCache::Auto,
+            compiler: Compiler::default(),
+            compile_limits: CompileLimits::default(),
             on_startup_error: OnStartupError::Fail,
         }
     }
@@ -181,6 +187,64 @@ pub enum CompileCache {
     Off,
     /// In this directory.
     Path(PathBuf),
+}
+
+/// What compiles components. A compiler is a large program that reads hostile input, and no engine promises that it ends
+/// soon, in little memory, or without an error of its own.
+///
+/// The default is the program `sandbus`, looked for in `PATH`: safe, and an error that says what to do where there is none.
+/// `sandbus` itself uses its own executable. An embedder either calls
+/// [`compiler_main_if_asked`](crate::compiler_main_if_asked) first in its own `main` and names its own executable, or
+/// chooses [`Compiler::InProcess`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Compiler {
+    /// A process of its own for each component, within [`CompileLimits`], one at a time: this program, which must be of the
+    /// same release. Its machine code is run here, so that it must be trusted as this process is.
+    Program(PathBuf),
+    /// This process, behind the checks of size and shape alone: a hostile component may cost minutes and gigabytes. For
+    /// tests, and for components from people you know.
+    InProcess,
+}
+
+impl Compiler {
+    /// The executable of this process; right where its `main` begins with
+    /// [`compiler_main_if_asked`](crate::compiler_main_if_asked).
+    #[must_use]
+    pub fn own_executable() -> Self {
+        // The link leads to the program that runs, also after another was put in its place; its path would not.
+        let link = PathBuf::from("/proc/self/exe");
+        if link.exists() {
+            return Self::Program(link);
+        }
+        std::env::current_exe().map_or_else(|_| Self::default(), Self::Program)
+    }
+}
+
+impl Default for Compiler {
+    fn default() -> Self {
+        Self::Program(PathBuf::from("sandbus"))
+    }
+}
+
+/// What a compiling process may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CompileLimits {
+    /// Its address space.
+    pub memory_bytes_max: usize,
+    /// Its processor time, in whole seconds.
+    pub cpu_max: Duration,
+    /// How long it may take, waiting for a processor included.
+    pub time_max: Duration,
+}
+
+impl Default for CompileLimits {
+    fn default() -> Self {
+        Self {
+            memory_bytes_max: limits::COMPILE_MEMORY_BYTES_MAX,
+            cpu_max: limits::COMPILE_CPU_MAX,
+            time_max: limits::COMPILE_TIME_MAX,
+        }
+    }
 }
 
 /// What happens when a guest cannot be loaded at the start.

@@ -6,7 +6,9 @@
 mod neighbourhood;
 mod support;
 
+mod bombs;
 mod breaker;
+mod compiling;
 mod context;
 mod examples;
 mod grants;

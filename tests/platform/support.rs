@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use sandbus::bus::{DeadLetter, DestinationConfig, DestinationStatistics, MessageId, Outgoing, RequestError};
 use sandbus::harness::{Harness, HarnessBuilder};
-use sandbus::{Allocator, CompileCache, Ended, GuestSettings, RuntimeSettings, SandboxEngine};
+use sandbus::{Allocator, CompileCache, Compiler, Ended, GuestSettings, RuntimeSettings, SandboxEngine};
 
 /// The engine that all tests share; what it compiled stays on disk between runs.
 pub(crate) fn engine() -> SandboxEngine {
@@ -18,6 +18,7 @@ pub(crate) fn runtime() -> RuntimeSettings {
     RuntimeSettings {
         state_dir: state_dir(),
         compile_cache: CompileCache::Path(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("compiled")),
+        compiler: Compiler::InProcess,
         allocator: Allocator::Pooling,
         total_instances_max: 300,
         total_memory_bytes_max: 4 << 30,

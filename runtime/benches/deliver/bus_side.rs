@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use sandbus::bus::{Bus, DestinationConfig, Outgoing, RejectedExecution};
-use sandbus::{CompileCache, GuestSettings, Platform, PlatformConfig, RuntimeSettings};
+use sandbus::{CompileCache, Compiler, GuestSettings, Platform, PlatformConfig, RuntimeSettings};
 
 use super::Failure;
 
@@ -84,7 +84,11 @@ async fn platform(guest: &GuestSettings) -> Result<Platform, Failure> {
     let mut destination = DestinationConfig::serial(DESTINATION)?;
     destination.rejected_execution = RejectedExecution::Block(Duration::from_secs(60));
     let guest = GuestSettings { listens_to: vec![DESTINATION.to_owned()], build: None, ..guest.clone() };
-    let runtime = RuntimeSettings { compile_cache: CompileCache::Off, ..RuntimeSettings::default() };
+    let runtime = RuntimeSettings {
+        compile_cache: CompileCache::Off,
+        compiler: Compiler::InProcess,
+        ..RuntimeSettings::default()
+    };
     let config = PlatformConfig {
         runtime,
         destinations: vec![destination],

@@ -18,7 +18,7 @@ use crate::codec::payload_to_json;
 use crate::diagnostic::{Code, Problem, Problems};
 use crate::manifest::{Manifest, Overrides, find_manifest, parse_guest_spec};
 use crate::platform::{Platform, PlatformConfig};
-use crate::settings::{CompileCache, GuestSettings, RuntimeSettings};
+use crate::settings::{CompileCache, Compiler, GuestSettings, RuntimeSettings};
 
 /// Where the guest's replies go.
 const ANSWERS: &str = "call/answers";
@@ -133,7 +133,7 @@ async fn platform(
     }
     guest.listens_to = vec![call.dest.clone()];
     let config = PlatformConfig {
-        runtime,
+        runtime: RuntimeSettings { compiler: Compiler::own_executable(), ..runtime },
         types: Vec::new(),
         destinations,
         guests: vec![guest],

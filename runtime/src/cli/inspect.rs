@@ -9,11 +9,12 @@ use super::output::Output;
 use super::problems::load_problem;
 use crate::diagnostic::{Code, Problem, Problems};
 use crate::sandbox::{Loaded, SandboxEngine};
-use crate::settings::{Allocator, CompileCache, RuntimeSettings};
+use crate::settings::{Allocator, CompileCache, Compiler, RuntimeSettings};
 
 pub(super) fn inspect(inspect: &Inspect, output: &Output) -> Result<ExitCode, Problems> {
     let settings = RuntimeSettings {
         compile_cache: CompileCache::Off,
+        compiler: Compiler::own_executable(),
         allocator: Allocator::OnDemand,
         ..RuntimeSettings::default()
     };

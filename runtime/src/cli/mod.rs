@@ -24,6 +24,9 @@ use crate::diagnostic::{Code, Problem, Problems};
 /// Runs the program with the arguments of this process.
 #[must_use]
 pub fn main() -> ExitCode {
+    if let Some(code) = crate::sandbox::compiler_main_if_asked() {
+        return code;
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error),

@@ -6,14 +6,18 @@ use sandbus_bus::{Cause, DeadLetterReason, FailureKind, SendError};
 
 use crate::diagnostic::{Code, Problem};
 use crate::platform::{BuildError, StartError};
-use crate::sandbox::{LifecycleError, LoadError, PrescanError};
+use crate::sandbox::{CompileError, LifecycleError, LoadError, PrescanError};
 
 /// Why a guest cannot be loaded.
 pub(super) fn load_problem(error: &LoadError) -> Problem {
-    let problem = Problem::new(load_code(error), error.to_string()).with_usual_help();
+    causes_of_load(Problem::new(load_code(error), error.to_string()).with_usual_help(), error)
+}
+
+/// What stands in the text already is not repeated as a cause.
+fn causes_of_load(problem: Problem, error: &LoadError) -> Problem {
     match error {
-        // What stands in the text already is not repeated as a cause.
         LoadError::Prescan { .. } => problem,
+        LoadError::NotCompiled { source, .. } => causes(problem, source),
         _ => causes(problem, error),
     }
 }
@@ -36,6 +40,15 @@ fn load_code(error: &LoadError) -> Code {
             PrescanError::TooManyFunctions => Code::TooManyFunctions,
             PrescanError::FunctionTooLarge(_) => Code::FunctionTooLarge,
             PrescanError::TooManyParts => Code::TooManyParts,
+            PrescanError::FunctionTooWide(_)
+            | PrescanError::TooMany { .. }
+            | PrescanError::TypeTooLarge
+            | PrescanError::TypeTooDeep
+            | PrescanError::TakesComponent => Code::ComponentTooComplex,
+        },
+        LoadError::NotCompiled { source, .. } => match source {
+            CompileError::Start { .. } | CompileError::OtherEngine { .. } => Code::CompilerUnusable,
+            _ => Code::CompileFailed,
         },
         LoadError::Compile { .. } => Code::DoesNotCompile,
         LoadError::MissingImports { .. } => Code::MissingImport,
@@ -61,8 +74,7 @@ pub(super) fn start_problem(error: &StartError) -> (Problem, Option<&str>) {
             if let Some(help) = problem.help() {
                 named = named.with_help(help);
             }
-            let told = matches!(source, LoadError::Prescan { .. });
-            (if told { named } else { causes(named, source) }, Some(guest))
+            (causes_of_load(named, source), Some(guest))
         }
         StartError::NotAListener { guest, .. } => {
             let help = "export `sandbus:bus/message-listener`, or remove its `listens-to`";

@@ -18,6 +18,7 @@ use crate::codec::payload_to_json;
 use crate::diagnostic::{Code, Problem, Problems};
 use crate::manifest::{Manifest, to_toml};
 use crate::platform::{Platform, PlatformConfig};
+use crate::settings::{Compiler, RuntimeSettings};
 
 /// When a run ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,7 +116,7 @@ fn until(run: &Run) -> Result<Until, Problem> {
 
 async fn start(manifest: &Manifest, output: &Output) -> Result<Platform, Problems> {
     let config = PlatformConfig {
-        runtime: manifest.runtime.clone(),
+        runtime: RuntimeSettings { compiler: Compiler::own_executable(), ..manifest.runtime.clone() },
         types: Vec::new(),
         destinations: manifest.destinations.clone(),
         guests: manifest.guests.clone(),

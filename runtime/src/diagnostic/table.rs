@@ -122,6 +122,12 @@ codes! {
         "the causes say what stopped it";
     GuestExists = "SB0223", "guest-exists", 3, "a guest of this name is loaded already",
         "choose another name";
+    ComponentTooComplex = "SB0224", "component-too-complex", 3, "the component has more of something than allowed, or types that explode",
+        "build it with optimisation and from fewer parts; docs/limits.md lists what is counted";
+    CompileFailed = "SB0225", "compile-failed", 3, "the component's compilation was stopped at a limit, or ended without an answer",
+        "split the component, or build it with optimisation; one that was made to be hard to compile is not loaded";
+    CompilerUnusable = "SB0226", "compiler-unusable", 3, "the process that is to compile the component cannot be started, or is of another release",
+        "the causes say why; an embedder names a `sandbus` of its own release, or compiles in its own process";
 
     // SB03: how a guest ended.
     Refused = "SB0301", "refused", 9, "the listener says that the message is bad and stays bad",

@@ -12,6 +12,6 @@ mod state;
 
 pub(crate) use convert::{reply, wire_message};
 pub(crate) use left::Made;
-pub(crate) use output::{GuestOutput, GuestStream, tracing_sink};
+pub(crate) use output::{GuestOutput, GuestStream, escaped, tracing_sink};
 pub use output::{LogLine, LogSink, LogStream};
 pub(crate) use state::{GuestFacts, HostState, MemoryLimiter, Phase, Receiving, TotalMemory};

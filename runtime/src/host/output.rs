@@ -154,7 +154,7 @@ impl State {
 }
 
 /// Escapes control characters and cuts the line to its limit.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let text = text.strip_suffix('\r').unwrap_or(text);
     let mut out = String::with_capacity(text.len().min(LOG_LINE_BYTES_MAX));
     for c in text.chars() {

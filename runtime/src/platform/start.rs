@@ -100,7 +100,7 @@ impl Platform {
             schedule.check(SystemTime::now())?;
         }
         let go_on = config.runtime.on_startup_error == OnStartupError::Continue;
-        let loaded = load(&engine, &bus, &config, go_on)?;
+        let loaded = load(&engine, &bus, &config, go_on).await?;
         for (guest, _, listens_to) in &loaded {
             for destination in *listens_to {
                 bus.register_shared(destination, Arc::clone(guest) as Arc<dyn sandbus_bus::MessageListener>)?;
@@ -175,7 +175,7 @@ impl Platform {
 
 type ToRegister<'a> = Vec<(Arc<Guest>, Arc<Build>, &'a [String])>;
 
-fn load<'a>(
+async fn load<'a>(
     engine: &SandboxEngine,
     bus: &Bus,
     config: &'a PlatformConfig,
@@ -184,7 +184,8 @@ fn load<'a>(
     let mut guests = Vec::new();
     for settings in config.guests.iter().filter(|guest| guest.enabled) {
         let checked = engine
-            .load(&settings.path)
+            .load_aside(&settings.path)
+            .await
             .map_err(|source| StartError::Load { guest: settings.name.clone(), source })
             .and_then(|loaded| match settings.listens_to.first() {
                 Some(destination) if !loaded.is_listener() => Err(StartError::NotAListener {

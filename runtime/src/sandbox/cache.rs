@@ -1,12 +1,15 @@
 //! Compiled components on disk, by the digest of the component and the version of the engine. A file that is not exactly
 //! what this engine wrote is compiled anew, never trusted.
 
-use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
+
+/// Machine code behind its checksum: what stands in a file of the cache, and what a compiling process answers.
+pub(super) struct Compiled(Vec<u8>);
 
 /// The cache's own directory.
 #[derive(Debug, Clone)]
@@ -27,14 +30,51 @@ pub struct CacheError {
 /// Bytes of the checksum in front of the machine code.
 const CHECKSUM_BYTES: usize = 32;
 
+/// How old a file is that nobody will finish any more.
+const UNFINISHED_AGE: Duration = Duration::from_secs(3_600);
+
+impl Compiled {
+    /// Puts the checksum in front of machine code that was just made.
+    pub(super) fn new(code: &[u8]) -> Self {
+        let mut bytes = Sha256::digest(code).to_vec();
+        bytes.extend_from_slice(code);
+        Self(bytes)
+    }
+
+    /// Takes what was written elsewhere, if it is whole.
+    pub(super) fn checked(bytes: Vec<u8>) -> Option<Self> {
+        let (checksum, code) = bytes.split_at_checked(CHECKSUM_BYTES)?;
+        (Sha256::digest(code).as_slice() == checksum).then_some(Self(bytes))
+    }
+
+    fn code(&self) -> &[u8] {
+        self.0.get(CHECKSUM_BYTES..).unwrap_or_default()
+    }
+
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+
+    /// Turns machine code into a component; none if the engine finds that it is another one's.
+    #[allow(unsafe_code, reason = "wasmtime offers no other way to load compiled code")]
+    pub(super) fn load(&self, engine: &Engine) -> Option<Component> {
+        // SAFETY: `deserialize` runs the machine code it is given, so that the code must come from `Component::serialize`
+        // or `Engine::precompile_component`. A `Compiled` has three sources. Two are this process's own compiler and one
+        // that it started itself, of a program that it trusts as itself, whose answer came over a pipe that nobody else
+        // holds. The third is a file of the cache, a directory of our own, which only this user can write to (mode 0700,
+        // checked when opened). The checksum tells that nothing is missing, and wasmtime itself refuses code of another
+        // version or other settings.
+        unsafe { Component::deserialize(engine, self.code()) }.ok()
+    }
+}
+
 impl Cache {
     /// Opens the cache in `directory`, which is made, for this user alone, if it is not there.
-    pub(super) fn open(directory: &Path, engine: &Engine) -> Result<Self, CacheError> {
+    pub(super) fn open(directory: &Path, engine_hash: u64) -> Result<Self, CacheError> {
         make_private(directory)
             .map_err(|source| CacheError { path: directory.display().to_string(), source })?;
-        let mut hasher = std::hash::DefaultHasher::new();
-        engine.precompile_compatibility_hash().hash(&mut hasher);
-        Ok(Self { directory: directory.to_owned(), engine_hash: hasher.finish() })
+        remove_unfinished(directory);
+        Ok(Self { directory: directory.to_owned(), engine_hash })
     }
 
     fn file(&self, digest: &str) -> PathBuf {
@@ -45,42 +85,46 @@ impl Cache {
     pub(super) fn get(&self, engine: &Engine, digest: &str) -> Option<Component> {
         let path = self.file(digest);
         let bytes = std::fs::read(&path).ok()?;
-        let (checksum, code) = bytes.split_at_checked(CHECKSUM_BYTES)?;
-        if Sha256::digest(code).as_slice() != checksum {
+        let component = Compiled::checked(bytes).and_then(|compiled| compiled.load(engine));
+        if component.is_none() {
             tracing::warn!(path = %path.display(), "damaged entry in the cache of compiled components: compiling anew");
-            return None;
+            // It is not looked at again; where it cannot be removed it is replaced.
+            let _ = std::fs::remove_file(&path);
         }
-        deserialize(engine, code)
+        component
     }
 
     /// Keeps a compiled component. A failure costs the next start some time, so that it is said and not more.
-    pub(super) fn put(&self, digest: &str, component: &Component) {
-        if let Err(error) = self.write(digest, component) {
-            tracing::warn!(directory = %self.directory.display(), error, "cannot keep a compiled component");
-        }
-    }
-
-    fn write(&self, digest: &str, component: &Component) -> Result<(), String> {
-        let code = component.serialize().map_err(|error| format!("{error:#}"))?;
+    pub(super) fn put(&self, digest: &str, compiled: Compiled) {
         let path = self.file(digest);
         // Written beside and renamed, so that a reader sees a whole file or none.
-        let beside =
-            self.directory.join(format!("{digest}.{}.{:016x}.tmp", std::process::id(), fastrand::u64(..)));
-        let mut bytes = Sha256::digest(&code).to_vec();
-        bytes.extend_from_slice(&code);
-        std::fs::write(&beside, bytes)
-            .and_then(|()| std::fs::rename(&beside, &path))
-            .map_err(|error| format!("{}: {error}", path.display()))
+        let beside = self.directory.join(format!(
+            "{digest}.{}.{:016x}.{UNFINISHED}",
+            std::process::id(),
+            fastrand::u64(..)
+        ));
+        let written =
+            std::fs::write(&beside, compiled.into_bytes()).and_then(|()| std::fs::rename(&beside, &path));
+        if let Err(error) = written {
+            tracing::warn!(path = %path.display(), %error, "cannot keep a compiled component");
+            let _ = std::fs::remove_file(&beside);
+        }
     }
 }
 
-/// Turns cached machine code into a component.
-#[allow(unsafe_code, reason = "wasmtime offers no other way to load compiled code")]
-fn deserialize(engine: &Engine, code: &[u8]) -> Option<Component> {
-    // SAFETY: `deserialize` runs the machine code it is given, so that the code must come from `Component::serialize`.
-    // These bytes come from a directory of our own, which only this user can write to (mode 0700, checked when opened);
-    // their checksum is that of what we wrote there; and wasmtime itself refuses code of another version or other settings.
-    unsafe { Component::deserialize(engine, code) }.ok()
+/// The ending of a file that is being written.
+const UNFINISHED: &str = "tmp";
+
+/// Removes what a host that was killed had begun to write.
+fn remove_unfinished(directory: &Path) {
+    let Ok(entries) = std::fs::read_dir(directory) else { return };
+    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+        let age = path.metadata().and_then(|metadata| metadata.modified()).map(|at| at.elapsed());
+        let is_old = matches!(age, Ok(Ok(age)) if age > UNFINISHED_AGE);
+        if is_old && path.extension().is_some_and(|ending| ending == UNFINISHED) {
+            let _ = std::fs::remove_file(&path);
+        }
+    }
 }
 
 #[cfg(unix)]

@@ -8,8 +8,10 @@ use sha2::{Digest, Sha256};
 use wasmtime::component::types::{ComponentInstance as InstanceTypes, ComponentItem};
 use wasmtime::component::{Component, InstancePre, Linker};
 
+use super::cache::Compiled;
+use super::compile::{Cancel, CompileError};
 use super::engine::SandboxEngine;
-use super::prescan::{PrescanError, prescan};
+use super::prescan::{ComponentFigures, PrescanError, prescan};
 use crate::host::HostState;
 use crate::host::bindings::{
     Plugin, exports::sandbus::bus::lifecycle, exports::sandbus::bus::message_listener,
@@ -39,6 +41,8 @@ pub struct Loaded {
     pub digest: Arc<str>,
     /// Bytes of the component.
     pub bytes: usize,
+    /// What it consists of.
+    pub figures: ComponentFigures,
     /// The names of its imports.
     pub imports: Vec<String>,
     /// The names of its exports.
@@ -83,6 +87,14 @@ pub enum LoadError {
         /// What the compiler says.
         reason: String,
     },
+    /// The compiler was stopped, or there is none.
+    #[error("`{path}` cannot be compiled: {source}")]
+    NotCompiled {
+        /// Which file.
+        path: String,
+        /// Why not.
+        source: CompileError,
+    },
     /// It needs what the host does not offer.
     #[error("`{path}` imports what the host does not offer: {}; offered are {}", list(missing), OFFERED.join(", "))]
     MissingImports {
@@ -126,28 +138,75 @@ fn list(names: &[String]) -> String {
 impl SandboxEngine {
     /// Loads the component at `path`: the file is opened once, and the bytes that are checked are those that run.
     ///
-    /// Compiling takes about half a millisecond per KiB and happens in this thread; a component that was compiled before
-    /// comes from the cache.
+    /// A component that was compiled before comes from the cache. Another is compiled, one at a time, by what
+    /// [`RuntimeSettings::compiler`](crate::RuntimeSettings) names; that takes about half a millisecond per KiB. This thread
+    /// waits meanwhile: within async code use [`SandboxEngine::load_aside`].
     ///
     /// # Errors
     /// What is wrong with the file or the component.
     pub fn load(&self, path: &Path) -> Result<Loaded, LoadError> {
-        let shown = path.display().to_string();
-        let bytes = read(path, &shown, self.component_bytes_max)?;
-        prescan(&bytes).map_err(|source| LoadError::Prescan { path: shown.clone(), source })?;
-        let digest: Arc<str> = Arc::from(hex(&Sha256::digest(&bytes)));
-        let component = self.compile(&bytes, &digest, &shown)?;
-        self.check(&component, digest, bytes.len(), shown)
+        self.load_unless(path, &Cancel::default())
     }
 
-    fn compile(&self, bytes: &[u8], digest: &str, path: &str) -> Result<Component, LoadError> {
-        if let Some(cached) = self.cache.as_ref().and_then(|cache| cache.get(&self.engine, digest)) {
+    /// The same on a thread of its own, so that no worker of the async runtime waits.
+    ///
+    /// # Errors
+    /// As [`SandboxEngine::load`].
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the compiling process; nothing was loaded.
+    pub async fn load_aside(&self, path: &Path) -> Result<Loaded, LoadError> {
+        struct CancelWhenDropped(Cancel);
+        impl Drop for CancelWhenDropped {
+            fn drop(&mut self) {
+                self.0.cancel();
+            }
+        }
+        let cancel = CancelWhenDropped(Cancel::default());
+        let (engine, owned, seen) = (self.clone(), path.to_owned(), cancel.0.clone());
+        let loading = tokio::task::spawn_blocking(move || engine.load_unless(&owned, &seen));
+        loading.await.unwrap_or_else(|error| {
+            let source = CompileError::Died { how: error.to_string() };
+            Err(LoadError::NotCompiled { path: path.display().to_string(), source })
+        })
+    }
+
+    fn load_unless(&self, path: &Path, cancel: &Cancel) -> Result<Loaded, LoadError> {
+        let shown = path.display().to_string();
+        let bytes = read(path, &shown, self.component_bytes_max)?;
+        let figures = prescan(&bytes).map_err(|source| LoadError::Prescan { path: shown.clone(), source })?;
+        let digest: Arc<str> = Arc::from(hex(&Sha256::digest(&bytes)));
+        let component = self.compile(&bytes, &digest, cancel).map_err(|error| match error {
+            CompileError::Invalid(reason) => LoadError::Compile { path: shown.clone(), reason },
+            source => LoadError::NotCompiled { path: shown.clone(), source },
+        })?;
+        self.check(&component, digest, bytes.len(), figures, shown)
+    }
+
+    fn compile(&self, bytes: &[u8], digest: &str, cancel: &Cancel) -> Result<Component, CompileError> {
+        let cached = || self.cache.as_ref().and_then(|cache| cache.get(&self.engine, digest));
+        let keep = |compiled: Compiled| {
+            if let Some(cache) = &self.cache {
+                cache.put(digest, compiled);
+            }
+        };
+        if let Some(cached) = cached() {
             return Ok(cached);
         }
-        let component = Component::new(&self.engine, bytes)
-            .map_err(|error| LoadError::Compile { path: path.to_owned(), reason: format!("{error:#}") })?;
-        if let Some(cache) = &self.cache {
-            cache.put(digest, &component);
+        if let Some(elsewhere) = &self.elsewhere {
+            return elsewhere.compile(bytes, cancel, cached, |compiled| {
+                let component = compiled.load(&self.engine)?;
+                keep(compiled);
+                Some(component)
+            });
+        }
+        let invalid = |error: wasmtime::Error| CompileError::Invalid(format!("{error:#}"));
+        let component = Component::new(&self.engine, bytes).map_err(invalid)?;
+        if self.cache.is_some() {
+            keep(Compiled::new(&component.serialize().map_err(invalid)?));
         }
         Ok(component)
     }
@@ -157,6 +216,7 @@ impl SandboxEngine {
         component: &Component,
         digest: Arc<str>,
         bytes: usize,
+        figures: ComponentFigures,
         path: String,
     ) -> Result<Loaded, LoadError> {
         let types = component.component_type();
@@ -192,7 +252,7 @@ impl SandboxEngine {
             .map_err(|error| LoadError::ImportType { path: path.clone(), reason: format!("{error:#}") })?;
         let listener = listener.and_then(|_| message_listener::GuestIndices::new(&pre).ok()).map(Arc::new);
         let lifecycle = lifecycle.and_then(|_| lifecycle::GuestIndices::new(&pre).ok()).map(Arc::new);
-        Ok(Loaded { pre, listener, lifecycle, digest, bytes, imports, exports })
+        Ok(Loaded { pre, listener, lifecycle, digest, bytes, figures, imports, exports })
     }
 
     fn linker(&self) -> wasmtime::Result<Linker<HostState>> {

@@ -1,6 +1,7 @@
 //! One engine for all guests: which WebAssembly is on, how it is metered, where instances get their memory. The reasons
 //! for each setting stand beside it; the figures in `docs/performance.md`.
 
+use std::hash::{Hash, Hasher};
 use std::num::NonZeroUsize;
 
 use wasmtime::{
@@ -10,6 +11,7 @@ use wasmtime::{
 
 use super::admission::Admission;
 use super::cache::Cache;
+use super::compile::Elsewhere;
 use crate::host::TotalMemory;
 use crate::limits;
 use crate::settings::{Allocator, CompileCache, RuntimeSettings};
@@ -21,6 +23,8 @@ pub struct SandboxEngine {
     pub(super) admission: Admission,
     pub(super) total_memory: TotalMemory,
     pub(super) cache: Option<Cache>,
+    /// Where components are compiled; none: in this process.
+    pub(super) elsewhere: Option<Elsewhere>,
     pub(super) component_bytes_max: usize,
 }
 
@@ -62,16 +66,18 @@ impl SandboxEngine {
         }
         let engine =
             Engine::new(&config(settings)).map_err(|error| EngineError::Engine(format!("{error:#}")))?;
+        let hash = engine_hash(&engine);
         let cache = match &settings.compile_cache {
             CompileCache::Off => None,
-            CompileCache::Auto => Some(Cache::open(&settings.state_dir.join("cache"), &engine)?),
-            CompileCache::Path(path) => Some(Cache::open(path, &engine)?),
+            CompileCache::Auto => Some(Cache::open(&settings.state_dir.join("cache"), hash)?),
+            CompileCache::Path(path) => Some(Cache::open(path, hash)?),
         };
         Ok(Self {
             engine,
             admission: Admission::new(settings.total_instances_max),
             total_memory: TotalMemory::new(settings.total_memory_bytes_max),
             cache,
+            elsewhere: Elsewhere::new(settings, hash),
             component_bytes_max: settings.component_bytes_max,
         })
     }
@@ -87,6 +93,13 @@ impl SandboxEngine {
     pub fn instances(&self) -> usize {
         self.admission.taken()
     }
+}
+
+/// What machine code depends on besides the component: the engine's version and settings.
+pub(super) fn engine_hash(engine: &Engine) -> u64 {
+    let mut hasher = std::hash::DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    hasher.finish()
 }
 
 fn check_mappings(instances: usize) -> Result<(), EngineError> {

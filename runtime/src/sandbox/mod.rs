@@ -4,6 +4,8 @@
 mod admission;
 mod build;
 mod cache;
+mod compile;
+mod compile_main;
 mod component;
 mod counts;
 mod cut;
@@ -17,7 +19,9 @@ mod store;
 
 pub(crate) use build::Build;
 pub use build::LifecycleError;
+pub use compile::CompileError;
+pub use compile_main::compiler_main_if_asked;
 pub use component::{LoadError, Loaded};
 pub use engine::{EngineError, SandboxEngine, config as engine_config};
 pub(crate) use guest::Guest;
-pub use prescan::PrescanError;
+pub use prescan::{ComponentFigures, PrescanError, prescan};

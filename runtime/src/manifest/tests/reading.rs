@@ -72,6 +72,7 @@ on-startup-error = "continue"
         allocator: Allocator::OnDemand,
         compile_cache: CompileCache::Off,
         on_startup_error: OnStartupError::Continue,
+        ..RuntimeSettings::default()
     };
     assert_eq!(manifest.runtime, wanted);
     assert_eq!(manifest.app().authors, ["a", "b"]);
