@@ -14,6 +14,7 @@ mod examples;
 mod grants;
 mod hostile_memory;
 mod hostile_messages;
+mod hostile_structures;
 mod hostile_time;
 mod instances;
 mod lifecycle;

@@ -158,6 +158,9 @@ fn pool(instances_max: usize) -> PoolingAllocationConfig {
     pool.max_core_instances_per_component(u32::try_from(limits::CORE_INSTANCES_MAX).unwrap_or(u32::MAX));
     pool.max_memories_per_component(u32::try_from(limits::MEMORIES_MAX).unwrap_or(u32::MAX));
     pool.max_tables_per_component(u32::try_from(limits::TABLES_MAX).unwrap_or(u32::MAX));
+    // One module may have as many as its component: the default of 1 would turn away what the limits allow.
+    pool.max_memories_per_module(u32::try_from(limits::MEMORIES_MAX).unwrap_or(u32::MAX));
+    pool.max_tables_per_module(u32::try_from(limits::TABLES_MAX).unwrap_or(u32::MAX));
     pool.table_elements(limits::TABLE_ELEMENTS_MAX);
     // A slot has room for the largest memory there is; what a guest may use of it is its limiter's business.
     pool.max_memory_size(1 << 32);
