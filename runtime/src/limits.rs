@@ -25,6 +25,10 @@ pub const MEMORIES_MAX: usize = 8;
 pub const CORE_INSTANCES_MAX: usize = 64;
 /// What the host allocates during one host call of a guest, in bytes; at least twice the largest message.
 pub const HOST_MEMORY_BYTES_MAX: usize = 8 << 20;
+/// Fuel that a host call costs: a host call takes some hundred nanoseconds, an instruction half a one.
+pub const HOST_CALL_FUEL: u64 = 500;
+/// Fuel for each KiB that crosses in a host call: to copy it, and to make it where it is random.
+pub const HOST_KIB_FUEL: u64 = 1_000;
 /// Messages that one call may send.
 pub const SENDS_MAX: u32 = 64;
 /// Bytes that one call may send.
@@ -35,6 +39,8 @@ pub const LOG_BYTES_MAX: usize = 64 << 10;
 pub const LOG_LINE_BYTES_MAX: usize = 1 << 10;
 /// Live instances of one guest.
 pub const INSTANCES_MAX: usize = 32;
+/// Linear memory of all instances of one guest, in bytes: half of what all guests have.
+pub const GUEST_TOTAL_MEMORY_BYTES_MAX: usize = 512 << 20;
 /// Live instances of all guests; sizes the pool.
 pub const TOTAL_INSTANCES_MAX: usize = 1_000;
 /// Linear memory of all guests together, in bytes.

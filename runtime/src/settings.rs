@@ -36,6 +36,8 @@ pub struct GuestLimits {
     pub log_bytes_max: usize,
     /// Live instances.
     pub instances_max: usize,
+    /// Linear memory of all its instances together.
+    pub total_memory_bytes_max: usize,
 }
 
 impl Default for GuestLimits {
@@ -53,6 +55,7 @@ impl Default for GuestLimits {
             send_bytes_max: limits::SEND_BYTES_MAX,
             log_bytes_max: limits::LOG_BYTES_MAX,
             instances_max: limits::INSTANCES_MAX,
+            total_memory_bytes_max: limits::GUEST_TOTAL_MEMORY_BYTES_MAX,
         }
     }
 }

@@ -55,14 +55,53 @@ async fn h6_a_guest_that_waits_for_ever_is_stopped_by_its_deadline() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h7_h8_host_calls_without_end_are_stopped() {
-    // Each costs almost no instructions; the deadline is looked at whenever the guest is polled.
-    for command in ["spin-sleep", "spam-clock", "spam-log"] {
-        let here = Neighbourhood::with(|hostile| hostile.limits.deadline = Duration::from_millis(300)).await;
-        let fault = here.fault_within(command, SOON).await;
-        assert!([Cause::Deadline, Cause::OutOfFuel].contains(&fault.cause), "{command}: {fault:?}");
+async fn h7_sleeps_of_one_nanosecond_are_stopped() {
+    // Almost no instructions and a timer each: whichever of fuel and deadline comes first.
+    let here = Neighbourhood::with(|hostile| hostile.limits.deadline = Duration::from_millis(300)).await;
+    let fault = here.fault_within("spin-sleep", SOON).await;
+    assert!([Cause::Deadline, Cause::OutOfFuel].contains(&fault.cause), "{fault:?}");
+    here.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h8_host_calls_without_end_use_up_the_fuel() {
+    // Each is a handful of instructions and takes the host's time; it has its price, whatever it does.
+    let here = Neighbourhood::with(|hostile| hostile.limits.deadline = Duration::from_secs(20)).await;
+    for command in ["spam-clock", "spam-wall-clock", "spam-random 0", "spam-message", "spam-log"] {
+        let (fault, letter) = here.fault(command).await;
+        assert_eq!(fault.cause, Cause::OutOfFuel, "{command}: {fault:?}");
+        assert_eq!(letter.fuel, Some(50_000_000), "{command}");
+    }
+    here.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h8_what_crosses_in_a_host_call_is_paid_for_by_its_size() {
+    // Sixty-four calls for nothing are nothing; as many for 64 KiB each cost a thousand times as much.
+    let mut cost = Vec::new();
+    for bytes in [0, 65_536] {
+        let here = Neighbourhood::new().await;
+        here.answer(&format!("random-often {bytes} 64")).await;
+        let of = here.harness.figures(HOSTILE).listeners[0].fuel_max;
+        cost.push(of);
         here.end().await;
     }
+    assert!(cost[1] - cost[0] >= 64 * 64 * 1_000, "{cost:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h8_a_guest_with_unlimited_fuel_that_calls_the_host_without_end_ends_at_its_deadline() {
+    // It computes next to nothing between two calls, and the deadline is looked at whenever it lets others run.
+    let here = Neighbourhood::with(|hostile| {
+        hostile.limits.fuel = sandbus::limits::FUEL_UNLIMITED;
+        hostile.limits.deadline = Duration::from_millis(200);
+    })
+    .await;
+    for command in ["spam-clock", "spam-random 65536", "spam-message", "spam-log"] {
+        let fault = here.fault_within(command, SOON).await;
+        assert_eq!(fault.cause, Cause::Deadline, "{command}: {fault:?}");
+    }
+    here.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -15,11 +15,16 @@ impl Host for HostState {
     }
 
     fn get_value(&mut self, key: String) -> wasmtime::Result<Option<wire::Value>> {
-        Ok(self.receiving()?.values().get(&key).map(wire_value))
+        let value = self.receiving()?.values().get(&key).map(wire_value);
+        self.fuel.charge_bytes(value.as_ref().map_or(0, value_bytes));
+        Ok(value)
     }
 
     fn values(&mut self) -> wasmtime::Result<Vec<(String, wire::Value)>> {
-        Ok(wire_values(self.receiving()?.values()))
+        let values = self.receiving()?.values();
+        let (all, bytes) = (wire_values(values), values.size_bytes());
+        self.fuel.charge_bytes(bytes);
+        Ok(all)
     }
 
     fn put_value(
@@ -28,6 +33,7 @@ impl Host for HostState {
         new: Option<wire::Value>,
     ) -> wasmtime::Result<Result<(), ChangeError>> {
         let bytes_max = self.message_bytes_max()?;
+        self.fuel.charge_bytes(new.as_ref().map_or(0, value_bytes));
         let receiving = self.receiving()?;
         let mut values = receiving.values().clone();
         match new {
@@ -61,6 +67,7 @@ impl Host for HostState {
             Err(rule) => return Ok(Err(ChangeError::Invalid(rule))),
         };
         let bytes = response.size_bytes();
+        self.fuel.charge_bytes(bytes);
         if bytes > bytes_max {
             return Ok(Err(ChangeError::TooLarge(too_large(bytes as u64, bytes_max as u64))));
         }
@@ -105,5 +112,14 @@ impl HostState {
         let destination = self.receiving()?.delivery.destination();
         let default = sandbus_bus::limits::MESSAGE_BYTES_MAX;
         Ok(bus.config(destination.as_str()).map_or(default, |config| config.message_bytes_max))
+    }
+}
+
+/// What of a value is copied: text and bytes.
+fn value_bytes(value: &wire::Value) -> usize {
+    match value {
+        wire::Value::Text(text) => text.len(),
+        wire::Value::Bytes(bytes) => bytes.len(),
+        wire::Value::Boolean(_) | wire::Value::Integer(_) | wire::Value::Float(_) => 0,
     }
 }

@@ -17,6 +17,7 @@ impl Host for HostState {
         name: String,
         settings: Settings,
     ) -> wasmtime::Result<Result<(), DestinationError>> {
+        self.fuel.pause().await?;
         let made =
             if self.may_create(&name) { self.make(&name, settings) } else { Err(DestinationError::Denied) };
         if made.is_ok() {
@@ -26,6 +27,7 @@ impl Host for HostState {
     }
 
     async fn remove(&mut self, name: String) -> wasmtime::Result<Result<(), DestinationError>> {
+        self.fuel.pause().await?;
         if !self.may_create(&name) {
             return Ok(Err(DestinationError::Denied));
         }
@@ -37,6 +39,7 @@ impl Host for HostState {
     }
 
     async fn listen(&mut self, name: String) -> wasmtime::Result<Result<bool, DestinationError>> {
+        self.fuel.pause().await?;
         if !self.may_listen(&name) {
             return Ok(Err(DestinationError::Denied));
         }
@@ -49,6 +52,7 @@ impl Host for HostState {
     }
 
     async fn stop_listening(&mut self, name: String) -> wasmtime::Result<Result<bool, DestinationError>> {
+        self.fuel.pause().await?;
         if !self.may_listen(&name) {
             return Ok(Err(DestinationError::Denied));
         }
@@ -72,6 +76,7 @@ impl Host for HostState {
         &mut self,
         name: String,
     ) -> wasmtime::Result<Result<DestinationStatistics, DestinationError>> {
+        self.fuel.pause().await?;
         if !self.may_look_at(&name) {
             return Ok(Err(DestinationError::Denied));
         }

@@ -15,6 +15,7 @@ impl Host for HostState {
         destination: String,
         message: wire::Outgoing,
     ) -> wasmtime::Result<Result<String, wire::SendError>> {
+        self.fuel.pause().await?;
         let sent = match self.admit(&destination, message) {
             Ok((origin, message)) => self.facts.bus.send_as(&origin, &destination, message).await,
             Err(error) => Err(error),
@@ -28,6 +29,7 @@ impl Host for HostState {
         message: wire::Outgoing,
         timeout_ms: Option<u32>,
     ) -> wasmtime::Result<Result<wire::Reply, wire::RequestError>> {
+        self.fuel.pause().await?;
         let timeout = timeout_ms.map(|ms| Duration::from_millis(ms.into()));
         let answered = match self.admit(&destination, message) {
             Ok((origin, message)) => self.facts.bus.request_as(&origin, &destination, message, timeout).await,
@@ -42,6 +44,7 @@ impl Host for HostState {
         message: wire::Outgoing,
         timeout_ms: Option<u32>,
     ) -> wasmtime::Result<Result<Option<wire::Reply>, wire::RequestError>> {
+        self.fuel.pause().await?;
         let timeout = timeout_ms.map(|ms| Duration::from_millis(ms.into()));
         let answered = match self.admit(&destination, message) {
             Ok((origin, message)) => {

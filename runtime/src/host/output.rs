@@ -12,6 +12,7 @@ use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
+use super::fuel::HostFuel;
 use crate::limits::LOG_LINE_BYTES_MAX;
 
 /// Which of its outputs a guest wrote to.
@@ -62,6 +63,7 @@ pub(crate) fn tracing_sink() -> LogSink {
 pub(crate) struct GuestOutput {
     guest: Arc<str>,
     sink: LogSink,
+    fuel: Arc<HostFuel>,
     /// Guards the call that runs and what it has written; the sink is called under it, so that lines keep their order.
     state: Mutex<State>,
 }
@@ -80,7 +82,12 @@ struct State {
 
 impl GuestOutput {
     pub(crate) fn new(guest: Arc<str>, sink: LogSink) -> Arc<Self> {
-        Arc::new(Self { guest, sink, state: Mutex::default() })
+        Arc::new(Self { guest, sink, fuel: Arc::default(), state: Mutex::default() })
+    }
+
+    /// What the call that writes pays with.
+    pub(crate) fn fuel(&self) -> &Arc<HostFuel> {
+        &self.fuel
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -114,6 +121,7 @@ impl GuestOutput {
     }
 
     fn write(&self, stream: LogStream, bytes: &[u8]) {
+        self.fuel.charge_bytes(bytes.len());
         let mut state = self.state();
         let taken = bytes.len().min(state.bytes_left);
         state.bytes_left -= taken;
@@ -201,7 +209,10 @@ impl StdoutStream for GuestStream {
 
 #[wasmtime_wasi::async_trait]
 impl Pollable for GuestStream {
-    async fn ready(&mut self) {}
+    async fn ready(&mut self) {
+        // It can be written to at any time. That its fuel is used up is seen by whoever polls the call.
+        let _ = self.output.fuel.pause().await;
+    }
 }
 
 impl OutputStream for GuestStream {

@@ -153,6 +153,11 @@ pub(super) const GUEST: &[Key<GuestDraft>] = &[
         |draft| Some(shown(draft.limits.instances_max)),
     ),
     key(
+        "total-memory",
+        |draft, slot| set(&mut draft.limits.total_memory_bytes_max, slot.size(ranges::TOTAL_MEMORY)),
+        |draft| Some(shown_size(draft.limits.total_memory_bytes_max)),
+    ),
+    key(
         "circuit-breaker",
         |draft, slot| {
             let keys = "`faults`, `ratio`, `window`, `cooldown`";

@@ -41,7 +41,7 @@ pub(super) const GRACE: RangeInclusive<Duration> = Duration::ZERO..=HOUR;
 pub(super) const HOPS: RangeInclusive<u64> = 1..=1_000;
 /// Synchronous senders that wait at once.
 pub(super) const WAITING_REQUESTS: RangeInclusive<u64> = 1..=1_000_000;
-/// Linear memory of all guests.
+/// Linear memory of all instances of a guest, and of all guests.
 pub(super) const TOTAL_MEMORY: RangeInclusive<u64> = MIB..=TIB;
 /// Bytes of a component's file.
 pub(super) const COMPONENT: RangeInclusive<u64> = KIB..=GIB;

@@ -4,6 +4,7 @@
 use std::pin::pin;
 use std::sync::Arc;
 
+use crate::host::{Reclaim, Whose};
 use sandbus_bus::{Cause, Fault, Instant, until};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -19,6 +20,12 @@ pub(super) struct Admission {
 pub(super) struct Admitted {
     _of_guest: OwnedSemaphorePermit,
     _of_all: OwnedSemaphorePermit,
+}
+
+impl Reclaim for Admission {
+    fn reclaim(&self, _: Whose) -> bool {
+        false
+    }
 }
 
 impl Admission {

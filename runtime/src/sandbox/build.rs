@@ -111,6 +111,7 @@ impl Build {
         let listener = self.loaded.listener.as_ref().map(|indices| indices.load(&mut store, &instance));
         let lifecycle = self.loaded.lifecycle.as_ref().map(|indices| indices.load(&mut store, &instance));
         Ok(GuestInstance {
+            host_fuel: Arc::clone(&store.data().fuel),
             store,
             listener: listener.transpose().map_err(failed)?,
             lifecycle: lifecycle.transpose().map_err(failed)?,

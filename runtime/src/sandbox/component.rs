@@ -12,10 +12,10 @@ use super::cache::Compiled;
 use super::compile::{Cancel, CompileError};
 use super::engine::SandboxEngine;
 use super::prescan::{ComponentFigures, PrescanError, prescan};
-use crate::host::HostState;
 use crate::host::bindings::{
     Plugin, exports::sandbus::bus::lifecycle, exports::sandbus::bus::message_listener,
 };
+use crate::host::{HostState, meter_wasi};
 
 const LISTENER: &str = "sandbus:bus/message-listener@0.1.0";
 const LIFECYCLE: &str = "sandbus:bus/lifecycle@0.1.0";
@@ -258,7 +258,8 @@ impl SandboxEngine {
     fn linker(&self) -> wasmtime::Result<Linker<HostState>> {
         let mut linker = Linker::new(&self.engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-        Plugin::add_to_linker::<_, wasmtime::component::HasSelf<HostState>>(&mut linker, |state| state)?;
+        meter_wasi(&mut linker)?;
+        Plugin::add_to_linker::<_, wasmtime::component::HasSelf<HostState>>(&mut linker, HostState::called)?;
         Ok(linker)
     }
 }

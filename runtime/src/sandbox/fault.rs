@@ -5,6 +5,8 @@ use sandbus_bus::{Cause, Fault};
 use wasmtime::{Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
+use crate::host::Denied;
+
 /// Names of frames that say nothing about the guest's own code.
 const MACHINERY: [&str; 17] = [
     "core::",
@@ -31,9 +33,8 @@ const FRAMES_NAMED: usize = 3;
 
 /// What is known besides the error.
 pub(super) struct Circumstances<'a> {
-    /// Whether memory was denied to the guest in this call.
-    pub(super) memory_denied: bool,
-    pub(super) memory_bytes_max: usize,
+    /// The memory that was last denied to the guest in this call.
+    pub(super) memory_denied: Option<Denied>,
     pub(super) fuel: u64,
     /// The last of standard error.
     pub(super) stderr: &'a str,
@@ -48,10 +49,8 @@ pub(super) fn classify(error: &wasmtime::Error, circumstances: &Circumstances<'_
             format!("used all of its {} fuel{}", circumstances.fuel, frames(error)),
         );
     }
-    if circumstances.memory_denied {
-        let allowed = circumstances.memory_bytes_max;
-        let text = format!("asked for more than its {allowed} bytes of memory and stopped{}", frames(error));
-        return Fault::new(Cause::Memory, text);
+    if let Some(denied) = circumstances.memory_denied {
+        return Fault::new(Cause::Memory, format!("{denied} and stopped{}", frames(error)));
     }
     let what = match (error.downcast_ref::<I32Exit>(), trap) {
         (Some(exit), _) => format!("called exit with code {}", exit.0),
@@ -99,8 +98,7 @@ fn readable(name: &str) -> String {
 mod tests {
     use super::*;
 
-    const NONE: Circumstances<'static> =
-        Circumstances { memory_denied: false, memory_bytes_max: 64, fuel: 100, stderr: "" };
+    const NONE: Circumstances<'static> = Circumstances { memory_denied: None, fuel: 100, stderr: "" };
 
     #[test]
     fn the_cause_is_told_from_trap_denial_and_exit() {
@@ -109,7 +107,7 @@ mod tests {
             (out_of_fuel.cause, out_of_fuel.text.as_str()),
             (Cause::OutOfFuel, "used all of its 100 fuel")
         );
-        let denied = Circumstances { memory_denied: true, ..NONE };
+        let denied = Circumstances { memory_denied: Some(Denied::Instance(64)), ..NONE };
         assert_eq!(classify(&Trap::UnreachableCodeReached.into(), &denied).cause, Cause::Memory);
         assert_eq!(classify(&Trap::OutOfFuel.into(), &denied).cause, Cause::OutOfFuel);
         let exit = classify(&wasmtime::Error::from(I32Exit(1)), &NONE);

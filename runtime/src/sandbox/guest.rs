@@ -18,7 +18,7 @@ use super::cut::Cut;
 use super::engine::SandboxEngine;
 use super::gauge::Gauge;
 use super::instance::GuestInstance;
-use crate::host::{GuestFacts, LogSink, Made};
+use crate::host::{GuestFacts, LogSink, Made, TotalMemory};
 use crate::settings::GuestSettings;
 
 /// A guest: what the bus knows of it, whichever of its builds runs.
@@ -67,6 +67,7 @@ impl Guest {
             grants: settings.grants.clone(),
             listens_to: settings.listens_to.clone(),
             bus: self.bus.clone(),
+            memory: TotalMemory::new(settings.limits.total_memory_bytes_max),
             listener: OnceLock::new(),
             made: Arc::clone(&self.made),
         });

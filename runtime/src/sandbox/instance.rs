@@ -14,13 +14,15 @@ use super::build::Build;
 use super::fault::{Circumstances, classify};
 use super::gauge::Mark;
 use crate::host::bindings::exports::sandbus::bus::{lifecycle, message_listener};
-use crate::host::{HostState, Phase, Receiving, reply, wire_message};
+use crate::host::{HostFuel, HostState, Phase, Receiving, reply, wire_message};
 
 /// An instance of a guest.
 pub(super) struct GuestInstance {
     pub(super) store: Store<HostState>,
     pub(super) listener: Option<message_listener::Guest>,
     pub(super) lifecycle: Option<lifecycle::Guest>,
+    /// What its host calls are paid from.
+    pub(super) host_fuel: Arc<HostFuel>,
     /// What it was made of.
     pub(super) build: Arc<Build>,
     /// Given back when the store is gone.
@@ -80,15 +82,16 @@ impl GuestInstance {
             ));
         };
         let limits = &self.store.data().facts.limits;
-        let (fuel, memory_bytes_max) = (limits.fuel, limits.memory_bytes_max);
+        let fuel = limits.fuel;
         if let Err(error) = self.store.set_fuel(fuel) {
             return Ended::spent(Outcome::faulted(Cause::Instantiate, error.to_string()));
         }
         let receiving = Receiving { delivery: delivery.clone(), values: None, response: None };
-        self.store.data_mut().begin(Phase::Receiving(receiving));
+        self.store.data_mut().begin(Phase::Receiving(receiving), fuel);
         let called = {
-            let Self { store, build, .. } = &mut *self;
+            let Self { store, build, host_fuel, .. } = &mut *self;
             let call = pin!(listener.call_receive(store, wire_message(delivery)));
+            let call = pin!(host_fuel.meter(call));
             let call = pin!(build.cut.unless(call));
             until(delivery.deadline(), call).await
         };
@@ -104,10 +107,7 @@ impl GuestInstance {
             Ok(Err(by)) => Outcome::Faulted(by.fault()),
             Ok(Ok(Err(error))) => {
                 let memory_denied = self.store.data().limiter.denied;
-                Outcome::Faulted(classify(
-                    &error,
-                    &Circumstances { memory_denied, memory_bytes_max, fuel, stderr: &stderr },
-                ))
+                Outcome::Faulted(classify(&error, &Circumstances { memory_denied, fuel, stderr: &stderr }))
             }
             Err(_) => Outcome::faulted(Cause::Deadline, delivery.deadline_text()),
         };
@@ -118,30 +118,28 @@ impl GuestInstance {
     }
 
     fn usage(&self, fuel: u64) -> Usage {
-        let left = self.store.get_fuel().unwrap_or(0);
-        Usage {
-            fuel: Some(fuel.saturating_sub(left)),
-            memory_bytes: Some(self.store.data().limiter.memory_bytes() as u64),
-        }
+        let computing = fuel.saturating_sub(self.store.get_fuel().unwrap_or(0));
+        // Computing and host calls each have the whole tank; what is told stays within what was given.
+        let used = computing.saturating_add(self.host_fuel.used()).min(fuel);
+        Usage { fuel: Some(used), memory_bytes: Some(self.store.data().limiter.memory_bytes() as u64) }
     }
 
     /// Runs `activate` or `deactivate`. The instance may be used again unless it faulted.
     pub(super) async fn step(&mut self, step: Step, origin: Origin) -> Result<Result<(), String>, Fault> {
         let Some(lifecycle) = &self.lifecycle else { return Ok(Ok(())) };
         let limits = &self.store.data().facts.limits;
-        let (fuel, deadline, memory_bytes_max) = (
-            limits.activate_fuel,
-            sandbus_bus::Instant::now() + limits.activate_deadline,
-            limits.memory_bytes_max,
-        );
+        let (fuel, deadline) = (limits.activate_fuel, sandbus_bus::Instant::now() + limits.activate_deadline);
         let refused = |error: wasmtime::Error| Fault::new(Cause::Instantiate, error.to_string());
         self.store.set_fuel(fuel).map_err(refused)?;
-        self.store.data_mut().begin(Phase::Lifecycle(origin.with_deadline(deadline)));
+        self.store.data_mut().begin(Phase::Lifecycle(origin.with_deadline(deadline)), fuel);
         let called = match step {
-            Step::Activate => until(deadline, pin!(lifecycle.call_activate(&mut self.store))).await,
+            Step::Activate => {
+                let call = pin!(lifecycle.call_activate(&mut self.store));
+                until(deadline, self.host_fuel.meter(call)).await
+            }
             Step::Deactivate => {
                 let call = pin!(lifecycle.call_deactivate(&mut self.store));
-                until(deadline, call).await.map(|called| called.map(Ok))
+                until(deadline, self.host_fuel.meter(call)).await.map(|called| called.map(Ok))
             }
         };
         let stderr = self.store.data().output.end();
@@ -149,10 +147,7 @@ impl GuestInstance {
         let memory_denied = self.store.data().limiter.denied;
         match called {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(classify(
-                &error,
-                &Circumstances { memory_denied, memory_bytes_max, fuel, stderr: &stderr },
-            )),
+            Ok(Err(error)) => Err(classify(&error, &Circumstances { memory_denied, fuel, stderr: &stderr })),
             Err(_) => {
                 let allowed = self.store.data().facts.limits.activate_deadline;
                 Err(Fault::new(Cause::Deadline, format!("deadline of {} ms passed", allowed.as_millis())))

@@ -30,7 +30,12 @@ pub(super) fn build(
         .allow_udp(false)
         .allow_ip_name_lookup(false)
         .build();
-    let limiter = MemoryLimiter::new(&facts.limits, engine.total_memory.clone());
+    let limiter = MemoryLimiter::new(
+        &facts.limits,
+        facts.memory.clone(),
+        engine.total_memory.clone(),
+        Arc::new(engine.admission.clone()),
+    );
     let mut store = Store::new(&engine.engine, HostState::new(Arc::clone(facts), output, limiter, wasi));
     store.limiter(|state| &mut state.limiter);
     store.set_hostcall_fuel(facts.limits.host_memory_bytes_max);

@@ -152,6 +152,7 @@ deadline = "500ms"
 memory = "32MiB"
 limits = { activate-fuel = 7, activate-deadline = "1s", tables = 8, table-elements = 9, host-memory = "1MiB", sends = 0, send-bytes = 10, log-bytes = 11 }
 instances-max = 3
+total-memory = "96MiB"
 circuit-breaker = { faults = 2, ratio = 1, cooldown = "1s" }
 env = { LEVEL = "info", REGION = { env = "SANDBUS_TEST_UNSET", default = "eu" } }
 build = { command = "make", workdir = "w" }
@@ -177,6 +178,7 @@ anything = { goes = [1, "x"] }
         send_bytes_max: 10,
         log_bytes_max: 11,
         instances_max: 3,
+        total_memory_bytes_max: 96 << 20,
     };
     assert_eq!(guest.limits, wanted);
     let breaker = CircuitBreaker {

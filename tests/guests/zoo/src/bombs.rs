@@ -104,6 +104,40 @@ pub(crate) fn spam_clock() -> Outcome {
     }
 }
 
+/// `random-often BYTES N`: asks N times for so many random bytes.
+pub(crate) fn random_often(rest: &str) -> Outcome {
+    let (bytes, count) = first_word(rest);
+    let bytes = number(bytes)?;
+    for _ in 0..number::<u32>(count)? {
+        black_box(wasi::wasi::random::random::get_random_bytes(bytes));
+    }
+    reply("had")
+}
+
+/// Asks for so many random bytes, without end.
+#[inline(never)]
+pub(crate) fn spam_random(bytes: u64) -> Outcome {
+    loop {
+        black_box(wasi::wasi::random::random::get_random_bytes(bytes));
+    }
+}
+
+/// Reads the wall clock without end.
+#[inline(never)]
+pub(crate) fn spam_wall_clock() -> Outcome {
+    loop {
+        black_box(std::time::SystemTime::now());
+    }
+}
+
+/// Asks for something of the message in hand, without end.
+#[inline(never)]
+pub(crate) fn spam_message(message: &Message) -> Outcome {
+    loop {
+        black_box(message.id());
+    }
+}
+
 #[inline(never)]
 pub(crate) fn spam_log() -> Outcome {
     loop {
