@@ -21,15 +21,6 @@ use crate::sync::{Instant, MutexGuard, after};
 use crate::types::DestinationType;
 use crate::worker::Instances;
 
-/// Whether an entry that is put back has a place in the queue's bounds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Room {
-    /// It came from the queue, and its place is its own.
-    ItsOwn,
-    /// It was never in the queue.
-    IfThereIsSome,
-}
-
 impl Destination {
     /// Runs an entry on worker `number`, and puts back what must be tried again. `now`: what the clock says, where somebody
     /// knows; the same for the next entry.
@@ -79,7 +70,7 @@ impl Destination {
         if later.is_empty() {
             self.counters.finished.add(1);
         } else {
-            self.put_back(flight, later, Room::ItsOwn);
+            self.put_back(flight, later);
         }
     }
 
@@ -141,8 +132,8 @@ impl Destination {
         self.rouse(state, usize::from(freed));
     }
 
-    /// Keeps an entry for its retries; what cannot wait any more is settled.
-    pub(super) fn put_back(&self, flight: Flight<'_>, later: Vec<Target>, room: Room) {
+    /// Keeps an entry of the queue for its retries, in the place that it had; what cannot wait any more is settled.
+    fn put_back(&self, flight: Flight<'_>, later: Vec<Target>) {
         let (message, values, listeners) =
             (Arc::clone(&flight.message), flight.values.clone(), flight.listeners);
         let content = Content { message: &message, values: &values };
@@ -151,9 +142,7 @@ impl Destination {
         // A listener may have been removed, or the destination closed, while the calls ran.
         let (removed, mut kept): (Vec<Target>, Vec<Target>) =
             later.into_iter().partition(|target| target.slot.is_removed());
-        let full =
-            room == Room::IfThereIsSome && state.no_room(&self.name, 1, message.size_bytes()).is_some();
-        if state.life == Life::Open && !kept.is_empty() && !full {
+        if state.life == Life::Open && !kept.is_empty() {
             let entry = flight.into_entry(std::mem::take(&mut kept));
             self.counters.running.sub(entry.targets.pairs());
             if self.destination_type == DestinationType::Serial && config.on_failure == OnFailure::Block {
@@ -168,9 +157,35 @@ impl Destination {
         for target in &removed {
             self.settle_removed(content, target, listeners, &config);
         }
-        let reason = if full { DeadLetterReason::QueueFull } else { DeadLetterReason::Closed };
-        self.bury_all(content, &kept, reason, &config);
+        self.bury_all(content, &kept, DeadLetterReason::Closed, &config);
         self.counters.running.sub((removed.len() + kept.len()) as u64);
+    }
+
+    /// Has a delivery that a sender's task began wait for its retry in the queue, where it never was: if there is room. It is an
+    /// entry of its own, as every delivery of a parallel destination is, and at once: the sender may go away at its next
+    /// listener.
+    pub(super) fn put_in(self: &Arc<Self>, flight: &Flight<'_>, target: Target) {
+        let mut state = self.state();
+        let config = Arc::clone(&state.config);
+        let refused = if state.life != Life::Open {
+            Some(DeadLetterReason::Closed)
+        } else {
+            state.no_room(&self.name, 1, flight.message.size_bytes()).map(|_| DeadLetterReason::QueueFull)
+        };
+        if !target.slot.is_removed() && refused.is_none() {
+            state.queue.push_waiting(flight.entry_for(target), Instant::now());
+            self.counters.running.sub(1);
+            drop(state);
+            return self.rouse_for_retry();
+        }
+        drop(state);
+        match refused {
+            Some(reason) if !target.slot.is_removed() => {
+                self.bury_all(flight.content(), &[target], reason, &config);
+            }
+            _ => self.settle_removed(flight.content(), &target, flight.listeners, &config),
+        }
+        self.counters.running.sub(1);
     }
 
     /// Makes one call and settles it. Gives back the instance if it may be used again.

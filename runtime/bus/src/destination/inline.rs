@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::Destination;
-use super::deliver::Room;
 use super::flight::Flight;
 use super::settle::{Manner, Settled};
 use crate::entry::{Entry, Targets};
@@ -49,7 +48,6 @@ impl Destination {
     ) -> InlineEnd {
         let resting = self.tell_when_over();
         let mut flight = Flight::new(self, entry, present);
-        let mut later = Vec::new();
         while let Some(mut target) = flight.turn() {
             loop {
                 let instance = target.slot.borrow_instance();
@@ -61,7 +59,7 @@ impl Destination {
                         target = again;
                     }
                     Settled::Again(again) => {
-                        later.push(again);
+                        self.put_in(&flight, again);
                         break;
                     }
                     Settled::Ended => break,
@@ -71,10 +69,6 @@ impl Destination {
         }
         self.counters.finished.add(1);
         let end = InlineEnd { response: flight.response.take(), failure: flight.failure.take() };
-        if !later.is_empty() {
-            self.put_back(flight, later, Room::IfThereIsSome);
-            self.rouse_for_retry();
-        }
         drop(resting);
         end
     }

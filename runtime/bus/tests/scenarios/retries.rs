@@ -257,3 +257,38 @@ async fn retries_of_caller_runs_do_not_grow_the_queue_beyond_its_bound() {
     settled(&bus).await;
     assert!(pending <= 2, "{pending} wait where 1 may, and one more that a worker put back");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_of_caller_runs_neither_waits_for_the_next_listener_nor_is_lost_with_the_sender_who_goes_away_there()
+ {
+    // What a listener is owed is its own, whoever calls it: a slow one after it takes nothing from it.
+    let (bus, notes, gate) = (bus(), Notes::default(), Gate::closed());
+    bus.create(with(parallel("t/p"), |config| {
+        config.queue_entries_max = 1;
+        config.rejected_execution = RejectedExecution::CallerRuns;
+        config.retry = retries(2, secs(1));
+    }))
+    .unwrap();
+    let retries_once = ending("a", &notes, |delivery| match delivery.attempt() {
+        1 => Outcome::retry("later"),
+        _ => Outcome::done(),
+    });
+    bus.register("t/p", retries_once).unwrap();
+    bus.register("t/p", blocking("b", &notes, &gate)).unwrap();
+    for sender_goes in [false, true] {
+        let sender = bus.clone();
+        // It has two entries, and one is the bound.
+        let sending = tokio::spawn(async move { sender.send("t/p", text("m")).await });
+        eventually(|| notes.len() == 2).await;
+        match sender_goes {
+            true => sending.abort(),
+            false => eventually(|| notes.len() == 3).await,
+        }
+        gate.let_one_pass();
+        assert_eq!(sending.await.is_err(), sender_goes);
+        settled(&bus).await;
+        assert_eq!(notes.take(), ["a:m", "b:m", "a:m"]);
+    }
+    let then = figures(&bus, "t/p");
+    assert_eq!((then.completed, then.retried, reasons(&bus, "t/p")), (3, 2, vec!["closed"]));
+}

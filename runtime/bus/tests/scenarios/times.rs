@@ -77,9 +77,9 @@ async fn a_retry_after_a_first_attempt_in_the_senders_task_expires_like_any_othe
         config.rejected_execution = RejectedExecution::CallerRuns;
     }))
     .unwrap();
-    bus.register("t/x", ending("l", &notes, |_| Outcome::retry("later"))).unwrap();
     // Nine bytes find no room; their retry does, because the bound is raised while the sender's task runs the listeners.
     bus.register("t/x", wider("w", &bus)).unwrap();
+    bus.register("t/x", ending("l", &notes, |_| Outcome::retry("later"))).unwrap();
     bus.send("t/x", expiring("nine byte", secs(1))).await.unwrap();
     settled(&bus).await;
     let letter = &bus.dead_letters("t/x")[0];
