@@ -74,6 +74,18 @@ impl Targets {
         };
     }
 
+    /// Nobody will make these calls: one that was to decide about a circuit breaker leaves that to the next delivery.
+    pub(crate) fn give_up_trials(&self) {
+        let targets = match self {
+            Targets::Held | Targets::Current { .. } | Targets::All(_) => &[],
+            Targets::One(target) => std::slice::from_ref(target),
+            Targets::Some(targets) => targets.as_slice(),
+        };
+        for target in targets.iter().filter(|target| target.trial) {
+            target.slot.breaker.trial_without_call();
+        }
+    }
+
     /// Takes what is owed to `slot` out of the targets.
     pub(crate) fn remove(&mut self, slot: &Arc<Slot>) -> Option<Target> {
         let is_it = |target: &Target| Arc::ptr_eq(&target.slot, slot);

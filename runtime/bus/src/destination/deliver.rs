@@ -238,6 +238,9 @@ impl Destination {
         let over = Instant::now();
         slot.counters.end(ended.outcome.failure(), ended.usage);
         self.tell_breaker(slot, ended.outcome.failure(), trial);
+        if trial && manner.in_senders_task() {
+            self.rouse_for_trial();
+        }
         self.counters.delivered.add(1);
         // To settle anything else takes its time: a reply may wait for room.
         let at_once = matches!(&ended.outcome, Outcome::Done(answer) if answer.reply.is_none());
@@ -261,6 +264,13 @@ impl Destination {
                 tracing::info!(destination = %self.name, listener = %slot.name, "circuit breaker closed");
                 self.return_aside(self.state(), slot);
             }
+        }
+    }
+
+    /// A trial that no worker made is over: those that sleep through it know of no time for the next one.
+    pub(super) fn rouse_for_trial(self: &Arc<Self>) {
+        if self.state().queue.has_waiting() {
+            self.rouse_for_retry();
         }
     }
 

@@ -205,12 +205,18 @@ impl Destination {
     }
 
     /// Settles a delivery whose task went away in the middle of it.
-    pub(crate) fn settle_abandoned(&self, content: Content<'_>, target: &Target, outcome: &Outcome) {
+    pub(crate) fn settle_abandoned(
+        self: &Arc<Self>,
+        content: Content<'_>,
+        target: &Target,
+        outcome: &Outcome,
+    ) {
         if let Some(kind) = outcome.failure() {
             self.counters.fail(kind);
         }
         if target.trial {
             target.slot.breaker.trial_without_call();
+            self.rouse_for_trial();
         }
         let last =
             LastAttempt { slot: &target.slot, attempts: target.attempt, outcome, usage: Usage::default() };

@@ -44,7 +44,7 @@ impl Destination {
     }
 
     /// Takes out everything that waits, counted as dropped; gives it to the caller, the oldest first.
-    pub(crate) fn purge(&self) -> Vec<DeadLetter> {
+    pub(crate) fn purge(self: &Arc<Self>) -> Vec<DeadLetter> {
         let taken = {
             let mut state = self.state();
             state.gather_fixed();
@@ -55,11 +55,14 @@ impl Destination {
         let mut letters = Vec::new();
         for entry in &taken {
             letters.extend(purged(entry, self.clock.now()));
+            entry.targets.give_up_trials();
             self.counters.finished.add(1);
             self.end_pairs(&entry.message, entry.targets.pairs(), || {
                 Some(never_received("purged before anybody received it"))
             });
         }
+        // One of them may have been a trial, which another one is to be now.
+        self.rouse_for_trial();
         self.tell_room(self.state());
         self.wake_those_who_want_room();
         self.tell_change();

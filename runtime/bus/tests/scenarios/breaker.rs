@@ -127,6 +127,32 @@ async fn on_a_synchronous_destination_and_in_direct_mode_an_open_breaker_fails_f
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_trial_that_is_purged_before_its_time_does_not_keep_the_breaker_open_for_ever() {
+    // A delivery that waits for its retry may be the trial. Were it lost with the purge, no other one would ever be made.
+    let (bus, notes, broken) = (bus(), Notes::default(), Arc::new(AtomicBool::new(true)));
+    bus.create(with(serial("t/s"), |config| config.retry = retries(2, secs(100)))).unwrap();
+    let soon = ending("a", &notes, |delivery| match delivery.attempt() {
+        1 => Outcome::Retry { reason: "soon".into(), after: Some(secs(20)) },
+        _ => Outcome::done(),
+    });
+    bus.register("t/s", soon).unwrap();
+    let fails = Arc::clone(&broken);
+    let flaky = ending("b", &notes, move |_| match fails.load(Ordering::SeqCst) {
+        true => Outcome::faulted(Cause::Instantiate, "not now"),
+        false => Outcome::done(),
+    });
+    bus.register("t/s", flaky.with_circuit_breaker(breaker(1))).unwrap();
+    bus.send("t/s", text("1")).await.unwrap();
+    // The breaker is open; then the other listener's retry is over, and this one's is the trial, and not due.
+    tokio::time::sleep(secs(30)).await;
+    assert_eq!(bus.purge("t/s").unwrap().len(), 1);
+    broken.store(false, Ordering::SeqCst);
+    bus.send("t/s", text("2")).await.unwrap();
+    settled(&bus).await;
+    assert_eq!((of(&notes, "b"), figures(&bus, "t/s").aside), (vec!["1".to_owned(), "2".to_owned()], 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_trial_whose_sender_goes_away_does_not_keep_the_breaker_open_for_ever() {
     let (bus, notes, gate) = (bus(), Notes::default(), Gate::closed());
     bus.create(synchronous("t/y")).unwrap();
@@ -154,6 +180,45 @@ async fn a_trial_whose_sender_goes_away_does_not_keep_the_breaker_open_for_ever(
     bus.send("t/y", text("next")).await.unwrap();
     settled(&bus).await;
     assert_eq!(notes.all(), ["l:bad", "l:waits", "l:next"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_stands_aside_while_a_sender_makes_the_trial_is_delivered_after_it_has_faulted_or_its_sender_gone()
+ {
+    // Workers that look at the queue during the trial know of no time for the next one, and sleep.
+    for sender_goes in [false, true] {
+        let (bus, notes) = (bus(), Notes::default());
+        bus.create(parallel("t/p")).unwrap();
+        let noted = notes.clone();
+        let listener = listener_fn("l", move |delivery| {
+            noted.add(note_of(&delivery));
+            async move {
+                match delivery.text() {
+                    Some("bad") => return Outcome::faulted(Cause::Trap, "boom"),
+                    Some("waits") => tokio::time::sleep(secs(3_600)).await,
+                    _ => {}
+                }
+                Outcome::done()
+            }
+        });
+        bus.register("t/p", listener.with_circuit_breaker(breaker(1)).with_deadline(secs(20))).unwrap();
+        bus.send("t/p", text("bad")).await.unwrap();
+        tokio::time::sleep(secs(11)).await;
+        let sender = bus.clone();
+        let trial =
+            tokio::spawn(async move { sender.request_direct("t/p", text("waits"), Some(secs(15))).await });
+        eventually(|| notes.len() == 2).await;
+        bus.send("t/p", text("aside")).await.unwrap();
+        turns().await;
+        assert_eq!(figures(&bus, "t/p").aside, 1);
+        if sender_goes {
+            trial.abort();
+        }
+        assert_eq!(trial.await.is_err(), sender_goes);
+        tokio::time::sleep(secs(11)).await;
+        assert_eq!(of(&notes, "l"), ["bad", "waits", "aside"]);
+        settled(&bus).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]
