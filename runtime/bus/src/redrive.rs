@@ -96,10 +96,7 @@ impl Bus {
             let letters = keeper.dead_letters_matching(filter).into_iter();
             found.extend(letters.map(|letter| (keeper.name.clone(), letter)));
         }
-        // Those of one name may be kept by several destinations of it.
-        found.sort_by(|(one, first), (other, second)| {
-            one.cmp(other).then_with(|| first.age_order().cmp(&second.age_order()))
-        });
+        sort_by_name_and_age(&mut found);
         Ok(found)
     }
 
@@ -110,7 +107,8 @@ impl Bus {
         all.iter().find_map(|keeper| Some((keeper.name.clone(), keeper.dead_letter(id)?)))
     }
 
-    /// Takes the dead letters that pass `filter` out and gives them to the caller, who may save them. They count as dropped
+    /// Takes the dead letters that pass `filter` out and gives them to the caller, who may save them; in the order of
+    /// [`Bus::dead_letters_matching`]. They count as dropped
     /// from then on (`dead-letter-dropped`). What becomes a dead letter after the call has begun stays.
     ///
     /// # Errors
@@ -148,6 +146,7 @@ impl Bus {
             let letters = keeper.drop_dead_letters(&ids).into_iter();
             dropped.extend(letters.map(|letter| (keeper.name.clone(), letter)));
         }
+        sort_by_name_and_age(&mut dropped);
         Ok(dropped)
     }
 
@@ -235,12 +234,19 @@ impl Bus {
         let mut counted = Vec::new();
         for keeper in self.keepers(destination)? {
             let letters = keeper.count_dead_letters(filter).into_iter();
-            counted.extend(letters.map(|(since, id)| (since, keeper.name.clone(), id)));
+            counted.extend(letters.map(|(age, id)| (age, keeper.name.clone(), id)));
         }
-        counted.sort_by_key(|(since, ..)| *since);
+        counted.sort_by_key(|(age, ..)| *age);
         counted.truncate(count_max.unwrap_or(usize::MAX));
         Ok(counted.into_iter().map(|(_, keeper, id)| (keeper, id)).collect())
     }
+}
+
+/// Those of one name may be kept by several destinations of it.
+fn sort_by_name_and_age(letters: &mut [(DestinationName, DeadLetter)]) {
+    letters.sort_by(|(one, first), (other, second)| {
+        one.cmp(other).then_with(|| first.age_order().cmp(&second.age_order()))
+    });
 }
 
 impl Redriven {

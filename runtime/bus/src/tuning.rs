@@ -54,7 +54,9 @@ impl Bus {
     /// ```
     pub fn purge(&self, destination: &str) -> Result<Vec<DeadLetter>, DestinationError> {
         let ranks = self.existing_ranks(destination)?;
-        Ok(ranks.iter().flat_map(|found| found.purge()).collect())
+        let mut purged: Vec<_> = ranks.iter().flat_map(|found| found.purge()).collect();
+        purged.sort_by_key(|letter| letter.message.accepted_at());
+        Ok(purged)
     }
 
     /// Has a listener stand aside at every destination where it listens, until [`Bus::release_listener`]: on queued types

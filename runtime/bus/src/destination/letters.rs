@@ -2,6 +2,7 @@
 //! sent on its way again stands in `redrive`.
 
 use std::collections::HashSet;
+use std::time::SystemTime;
 
 use super::Destination;
 use crate::config::DestinationConfig;
@@ -47,11 +48,14 @@ impl Destination {
         self.dead_letters.lock().matching(filter, Instant::now()).cloned().collect()
     }
 
-    /// The ids of those that pass `filter`, the oldest first, each with the moment since which it is kept.
-    pub(crate) fn count_dead_letters(&self, filter: &DeadLetterFilter) -> Vec<(Instant, DeadLetterId)> {
+    /// The ids of those that pass `filter`, the oldest first, each with what orders it among those of other destinations.
+    pub(crate) fn count_dead_letters(
+        &self,
+        filter: &DeadLetterFilter,
+    ) -> Vec<((Instant, SystemTime), DeadLetterId)> {
         self.prune_dead_letters();
         let letters = self.dead_letters.lock();
-        letters.matching(filter, Instant::now()).map(|letter| (letter.since, letter.id)).collect()
+        letters.matching(filter, Instant::now()).map(|letter| (letter.age_order(), letter.id)).collect()
     }
 
     pub(crate) fn dead_letter(&self, id: DeadLetterId) -> Option<DeadLetter> {

@@ -29,7 +29,8 @@ impl Destination {
             state.queue.set_priorities(config.priority);
         }
         let (before, after) = (state.config.workers, config.workers);
-        state.config = Arc::new(config);
+        // Let go of outside of the lock: it may hold the last of an embedder's function.
+        let _before = std::mem::replace(&mut state.config, Arc::new(config));
         if before != after && !state.hidden {
             self.events.push(|| Event::WorkerPoolResized { destination: self.name.clone(), before, after });
         }

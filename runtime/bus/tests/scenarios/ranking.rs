@@ -488,3 +488,25 @@ async fn senders_beside_a_stand_in_that_comes_and_goes_lose_nothing() {
     let without_call = letters.iter().filter(|letter| letter.attempts == 0).count();
     assert!(received + letters.len() >= accepted && received + without_call <= accepted);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_taken_out_of_several_destinations_of_a_name_is_given_the_oldest_first() {
+    // Whoever saves it reads it in the order in which it came, whoever of them had it.
+    let (bus, notes) = (bus(), Notes::default());
+    for ranking in 0..2 {
+        bus.create_ranked(serial("t/x"), ranking).unwrap();
+        bus.register("t/x", refusing("l", &notes, "no")).unwrap();
+        bus.send("t/x", text(format!("letter {ranking}"))).await.unwrap();
+        bus.idle().await;
+        bus.pause("t/x").unwrap();
+        bus.send("t/x", text(format!("waits {ranking}"))).await.unwrap();
+        tokio::time::advance(secs(1)).await;
+    }
+    let dropped = bus.drop_dead_letters(Some("t/x"), &DeadLetterFilter::default()).unwrap();
+    let payloads = |letters: &mut dyn Iterator<Item = DeadLetter>| -> Vec<String> {
+        letters.map(|letter| String::from_utf8_lossy(letter.message.payload()).into_owned()).collect()
+    };
+    assert_eq!(payloads(&mut dropped.into_iter().map(|(_, letter)| letter)), ["letter 0", "letter 1"]);
+    assert_eq!(payloads(&mut bus.purge("t/x").unwrap().into_iter()), ["waits 0", "waits 1"]);
+    settled(&bus).await;
+}
