@@ -1,157 +1,231 @@
-//! What is generated: how the destinations are set up, and what is done to them. It runs nothing.
+//! What is generated: destinations, and what is done to them. It runs nothing.
+
+use std::time::Duration;
 
 use proptest::prelude::*;
-use sandbus_bus::{DestinationConfig, Jitter, OnFailure, OnNoListener, RejectedExecution, Workers};
-use std::time::Duration;
+use sandbus_bus::SendOptions;
+
+use crate::settings::{Settings, Shape, millis, settings, shape};
 
 /// One case: destinations, and operations on them.
 #[derive(Debug, Clone)]
 pub(crate) struct Case {
-    pub(crate) configs: Vec<DestinationConfig>,
+    pub(crate) places: Vec<(Shape, Settings)>,
+    pub(crate) home: Home,
+    /// What is there from the start: destinations with the listeners of these numbers.
+    pub(crate) opening: Vec<Option<Vec<usize>>>,
     pub(crate) operations: Vec<Operation>,
+}
+
+/// The destination that takes replies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Home {
+    /// It takes every reply.
+    Wide,
+    /// It has room for one, and turns the others away.
+    Narrow,
+    /// It has room for one, and the others wait.
+    Waiting(Duration),
 }
 
 /// Where replies to a message go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Back {
     Nowhere,
-    /// A destination that takes every reply.
     Home,
     /// A destination that does not exist.
     Unknown,
 }
 
-/// Something that is done to the destination, or by the listener, of this number.
+/// Which dead letters are meant.
 #[derive(Debug, Clone, Copy)]
+pub(crate) enum Letters {
+    All,
+    Reason(&'static str),
+    Listener(usize),
+    /// So many of them, the oldest first, where they are redriven.
+    Oldest(usize),
+}
+
+/// Where dead letters are redriven to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum To {
+    Back,
+    Place(usize),
+    Home,
+}
+
+/// Which of two destinations of one name is destroyed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gone {
+    /// The one that senders see.
+    Shown,
+    /// The one behind it.
+    Hidden,
+}
+
+/// Something that is done to the destination, or by the listener, of this number.
+#[derive(Debug, Clone)]
 pub(crate) enum Operation {
     Create(usize),
-    Send(usize, Back),
-    Request(usize, Duration),
+    Destroy(usize),
+    /// Another destination of the same name takes the place of this one.
+    Replace(usize, Shape, Box<Settings>),
+    /// One of the two goes.
+    Unreplace(usize, Gone),
+    /// The last one: whether its sender follows it to its end.
+    Send(usize, Option<Box<SendOptions>>, Back, bool),
+    /// As many as that at once.
+    Burst(usize, usize, Back),
+    Request(usize, Option<Box<SendOptions>>, Duration),
+    Direct(usize, Duration),
+    /// The oldest sender that still waits goes away.
+    Cancel,
     Register(usize, usize),
     Unregister(usize, usize),
     Pause(usize),
     Resume(usize),
+    Inline(usize, bool),
+    Tune(usize, Box<Settings>),
+    /// Settings that are not legal.
+    Mistune(usize),
+    Purge(usize),
+    Redrive(Option<usize>, To, Letters),
+    DropLetters(Option<usize>, Letters),
+    /// A reply under an id that nobody ever had.
+    Forge,
     Close(usize, Duration),
     CloseNow(usize),
     Reopen(usize),
     Advance(Duration),
     Turn,
-    /// Redrives the dead letters: to where they came from, or to the destination of this number.
-    Redrive(usize, Option<usize>),
-    DropLetters(usize),
+}
+
+impl Operation {
+    /// Its name, for the tally.
+    pub(crate) fn name(&self) -> String {
+        let told = format!("{self:?}");
+        told.split(['(', ' ']).next().unwrap_or_default().to_owned()
+    }
 }
 
 pub(crate) const LISTENERS: [&str; 3] = ["a", "b", "c"];
+pub(crate) const HOME: &str = "m/home";
 
 pub(crate) fn name(destination: usize) -> String {
     format!("m/{destination}")
 }
 
-fn millis(range: std::ops::Range<u64>) -> impl Strategy<Value = Duration> {
-    range.prop_map(Duration::from_millis)
+fn key(prefix: &'static str, count: usize) -> impl Strategy<Value = std::sync::Arc<str>> {
+    (0..count).prop_map(move |key| format!("{prefix}{key}").into())
 }
 
-fn policy() -> impl Strategy<Value = RejectedExecution> {
+/// Mostly one or two options; some meetings of them are not legal.
+fn options() -> impl Strategy<Value = Option<Box<SendOptions>>> {
+    let options = (
+        prop::option::weighted(0.3, 0u8..10),
+        prop::option::weighted(0.15, millis(0..60)),
+        prop::option::weighted(0.2, millis(1..120)),
+        prop::option::weighted(0.4, key("order-", 2)),
+        prop::option::weighted(0.25, key("once-", 3)),
+    );
+    let options = options.prop_map(|(priority, deliver_after, expires_after, ordering_key, dedup_key)| {
+        Box::new(SendOptions { priority, deliver_after, expires_after, ordering_key, dedup_key })
+    });
+    prop::option::weighted(0.6, options)
+}
+
+fn letters() -> impl Strategy<Value = Letters> {
+    let reason = prop::sample::select(vec![
+        "expired",
+        "refused",
+        "retry",
+        "deadline",
+        "trap",
+        "closed",
+        "no-listener",
+    ]);
     prop_oneof![
-        Just(RejectedExecution::Abort),
-        millis(1..80).prop_map(RejectedExecution::Block),
-        Just(RejectedExecution::CallerRuns),
-        Just(RejectedExecution::Discard),
-        Just(RejectedExecution::DiscardOldest),
-        Just(RejectedExecution::DeadLetter),
+        3 => Just(Letters::All),
+        2 => reason.prop_map(Letters::Reason),
+        1 => (0..LISTENERS.len()).prop_map(Letters::Listener),
+        2 => (1usize..4).prop_map(Letters::Oldest),
     ]
 }
 
-fn no_listener() -> impl Strategy<Value = OnNoListener> {
+fn traffic(destinations: usize) -> BoxedStrategy<Operation> {
+    let d = move || 0..destinations;
+    let back = prop_oneof![2 => Just(Back::Nowhere), 3 => Just(Back::Home), 1 => Just(Back::Unknown)];
     prop_oneof![
-        3 => Just(OnNoListener::Hold),
-        1 => Just(OnNoListener::Reject),
-        1 => Just(OnNoListener::Discard),
-        1 => Just(OnNoListener::DeadLetter),
+        3 => (d(), 2usize..7, back.clone()).prop_map(|(d, count, back)| Operation::Burst(d, count, back)),
+        24 => (d(), options(), back, prop::bool::weighted(0.3))
+            .prop_map(|(d, options, back, follow)| Operation::Send(d, options, back, follow)),
+        7 => (d(), options(), millis(1..200)).prop_map(|(d, options, timeout)| Operation::Request(d, options, timeout)),
+        4 => (d(), millis(1..120)).prop_map(|(d, timeout)| Operation::Direct(d, timeout)),
+        2 => Just(Operation::Cancel),
+        1 => Just(Operation::Forge),
+        10 => millis(0..60).prop_map(Operation::Advance),
+        5 => Just(Operation::Turn),
     ]
+    .boxed()
 }
 
-/// A legal configuration of one of the three types, with small bounds.
-fn config(number: usize) -> impl Strategy<Value = DestinationConfig> {
-    let bounds = (1usize..8, 1usize..40, 1u32..4, 1u64..60, 1usize..4);
-    let chosen = (0u8..3, policy(), no_listener(), any::<bool>(), any::<bool>());
-    (bounds, chosen).prop_map(move |(bounds, chosen)| {
-        let (entries, bytes, attempts, delay, workers) = bounds;
-        let (kind, rejected, silent, skips, paused) = chosen;
-        let name = name(number);
-        let mut config = match kind {
-            0 => DestinationConfig::parallel(&name),
-            1 => DestinationConfig::serial(&name),
-            _ => DestinationConfig::synchronous(&name),
-        }
-        .unwrap();
-        config.queue_entries_max = entries;
-        config.queue_bytes_max = bytes;
-        config.on_failure = if skips { OnFailure::Skip } else { OnFailure::Block };
-        config.paused = paused && workers == 1;
-        config.retry.attempts_max = attempts;
-        config.retry.delay_initial = Duration::from_millis(delay);
-        config.retry.jitter = Jitter::None;
-        config.rejected_execution = rejected.clone();
-        config.on_no_listener = silent;
-        match kind {
-            0 => {
-                let keep_alive = Duration::from_secs(60);
-                config.workers = Workers { core: 1, max: workers, keep_alive };
-            }
-            1 if rejected == RejectedExecution::CallerRuns => {
-                config.rejected_execution = RejectedExecution::Abort;
-            }
-            2 if !matches!(silent, OnNoListener::Reject | OnNoListener::Discard) => {
-                config.on_no_listener = OnNoListener::Reject;
-            }
-            _ => {}
-        }
-        config.check().unwrap();
-        config
-    })
-}
-
-fn operation(destinations: usize) -> impl Strategy<Value = Operation> {
+fn life(destinations: usize) -> BoxedStrategy<Operation> {
     let d = move || 0..destinations;
     let l = || 0..LISTENERS.len();
-    let back = prop_oneof![Just(Back::Nowhere), Just(Back::Home), Just(Back::Unknown)];
     prop_oneof![
-        3 => d().prop_map(Operation::Create),
-        24 => (d(), back).prop_map(|(d, back)| Operation::Send(d, back)),
-        8 => (d(), millis(1..200)).prop_map(|(d, timeout)| Operation::Request(d, timeout)),
+        14 => d().prop_map(Operation::Create),
+        1 => d().prop_map(Operation::Destroy),
+        3 => (d(), shape(), settings())
+            .prop_map(|(d, shape, settings)| Operation::Replace(d, shape, Box::new(settings))),
+        4 => (d(), prop_oneof![Just(Gone::Shown), Just(Gone::Hidden)])
+            .prop_map(|(d, gone)| Operation::Unreplace(d, gone)),
         8 => (d(), l()).prop_map(|(d, l)| Operation::Register(d, l)),
         4 => (d(), l()).prop_map(|(d, l)| Operation::Unregister(d, l)),
         2 => d().prop_map(Operation::Pause),
-        4 => d().prop_map(Operation::Resume),
+        5 => d().prop_map(Operation::Resume),
         2 => (d(), millis(0..100)).prop_map(|(d, drain)| Operation::Close(d, drain)),
         1 => d().prop_map(Operation::CloseNow),
-        3 => d().prop_map(Operation::Reopen),
-        8 => millis(0..60).prop_map(Operation::Advance),
-        4 => Just(Operation::Turn),
+        16 => d().prop_map(Operation::Reopen),
     ]
+    .boxed()
 }
 
-/// Cases in which dead letters do not stay what they are.
-pub(crate) fn redriving_cases() -> impl Strategy<Value = Case> {
-    (1usize..4, any::<bool>()).prop_flat_map(|(destinations, back_only)| {
-        let configs: Vec<_> = (0..destinations).map(config).collect();
-        let d = move || 0..destinations;
-        let elsewhere = if back_only { Just(None).boxed() } else { proptest::option::of(d()).boxed() };
-        let redriving = prop_oneof![
-            8 => operation(destinations),
-            2 => (d(), elsewhere.clone()).prop_map(|(d, to)| Operation::Redrive(d, to)),
-            1 => d().prop_map(Operation::DropLetters),
-        ];
-        let operations = proptest::collection::vec(redriving, 1..120);
-        (configs, operations).prop_map(|(configs, operations)| Case { configs, operations })
-    })
+fn operator(destinations: usize) -> BoxedStrategy<Operation> {
+    let d = move || 0..destinations;
+    let one = move || prop::option::weighted(0.8, d());
+    let to = prop_oneof![5 => Just(To::Back), 2 => d().prop_map(To::Place), 1 => Just(To::Home)];
+    prop_oneof![
+        3 => (d(), prop::bool::weighted(0.4)).prop_map(|(d, inline)| Operation::Inline(d, inline)),
+        4 => (d(), settings()).prop_map(|(d, settings)| Operation::Tune(d, Box::new(settings))),
+        1 => d().prop_map(Operation::Mistune),
+        3 => d().prop_map(Operation::Purge),
+        6 => (one(), to, letters()).prop_map(|(d, to, letters)| Operation::Redrive(d, to, letters)),
+        2 => (one(), letters()).prop_map(|(d, letters)| Operation::DropLetters(d, letters)),
+    ]
+    .boxed()
+}
+
+fn operation(destinations: usize) -> impl Strategy<Value = Operation> {
+    prop_oneof![56 => traffic(destinations), 34 => life(destinations), 16 => operator(destinations)]
 }
 
 pub(crate) fn cases() -> impl Strategy<Value = Case> {
-    (1usize..5).prop_flat_map(|destinations| {
-        let configs: Vec<_> = (0..destinations).map(config).collect();
-        let operations = proptest::collection::vec(operation(destinations), 1..120);
-        (configs, operations).prop_map(|(configs, operations)| Case { configs, operations })
+    (1usize..4).prop_flat_map(|destinations| {
+        let places: Vec<_> = (0..destinations).map(|_| (shape(), settings())).collect();
+        let home = prop_oneof![
+            2 => Just(Home::Wide),
+            2 => Just(Home::Narrow),
+            1 => millis(1..30).prop_map(Home::Waiting),
+        ];
+        let listeners = prop::sample::subsequence(vec![0usize, 1, 2], 0..=3);
+        let opening = proptest::collection::vec(prop::option::weighted(0.85, listeners), destinations);
+        let operations = proptest::collection::vec(operation(destinations), 1..150);
+        (places, home, opening, operations).prop_map(|(places, home, opening, operations)| Case {
+            places,
+            home,
+            opening,
+            operations,
+        })
     })
 }

@@ -1,122 +1,42 @@
-//! Runs a case on a real bus and keeps the naive reference beside it: plain vectors of what was sent, to whom, and of
-//! what the listeners saw.
+//! Runs a case on a real bus and keeps the naive reference beside it. What is done to destinations stands here; senders,
+//! and what an operator does, stand in files of their own.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use sandbus_bus::*;
-use tokio::task::JoinHandle;
 
-use crate::case::{Back, Case, LISTENERS, Operation, name};
-use crate::check;
-
-const HOME: &str = "m/home";
-
-/// One call of a listener.
-#[derive(Debug, Clone)]
-pub(crate) struct Call {
-    pub(crate) destination: String,
-    pub(crate) number: u64,
-    pub(crate) listener: usize,
-    pub(crate) attempt: u32,
-    pub(crate) done: bool,
-    /// How many calls there were before it.
-    pub(crate) before: usize,
-}
-
-pub(crate) type Calls = Arc<Mutex<Vec<Call>>>;
-
-/// One message that was sent, as the reference sees it.
-#[derive(Debug)]
-pub(crate) struct Sent {
-    pub(crate) number: u64,
-    pub(crate) accepted: bool,
-    /// Whom it is meant for; nobody yet for a held message.
-    pub(crate) meant: Vec<usize>,
-    /// Those of them that were taken away since, each with the number of calls that there were then.
-    pub(crate) removed: Vec<(usize, usize)>,
-}
-
-/// One destination, as the reference sees it.
-pub(crate) struct Place {
-    pub(crate) config: DestinationConfig,
-    pub(crate) exists: bool,
-    pub(crate) listeners: Vec<usize>,
-    pub(crate) sent: Vec<Sent>,
-    /// Pairs given up, in the lives before the last reopening.
-    pub(crate) given_up_before: u64,
-}
-
-type Asked = JoinHandle<Result<Reply, RequestError>>;
+use crate::asked::Asked;
+use crate::case::{Case, Gone, HOME, Home, LISTENERS, Operation, name};
+use crate::check::{self, Checked};
+use crate::log::{Event, SharedLog, listener};
+use crate::reference::{Place, Sent};
+use crate::settings::{Settings, Shape, custom_type};
+use crate::tally::Tally;
+use crate::watch::{Followed, Told, Watch};
 
 pub(crate) struct World {
     pub(crate) bus: Bus,
     pub(crate) places: Vec<Place>,
-    pub(crate) calls: Calls,
-    /// Requests that run beside the operations: destination, place among what was sent there, task.
-    asked: Vec<(usize, usize, Asked)>,
-    next: u64,
-}
-
-/// What a listener does: a pure function of message, listener and attempt.
-fn behaviour(number: u64, listener: usize, attempt: u32) -> u64 {
-    let mut mixed =
-        number.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ ((listener as u64) << 8) ^ u64::from(attempt);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    (mixed ^ (mixed >> 27)) % 14
-}
-
-fn listener(place: usize, listener: usize, calls: &Calls) -> NativeListener {
-    let calls = Arc::clone(calls);
-    let call = move |delivery: Delivery| {
-        let calls = Arc::clone(&calls);
-        async move {
-            // A reply that was redriven elsewhere has no number.
-            let Ok(number) = delivery.text().unwrap().trim().parse() else { return Outcome::done() };
-            let (destination, attempt) = (name(place), delivery.attempt());
-            let at = {
-                let mut calls = calls.lock().unwrap();
-                let before = calls.len();
-                calls.push(Call { destination, number, listener, attempt, done: false, before });
-                before
-            };
-            let outcome = behave(behaviour(number, listener, attempt)).await;
-            calls.lock().unwrap()[at].done = outcome.failure().is_none();
-            outcome
-        }
-    };
-    listener_fn(LISTENERS[listener], call).with_deadline(Duration::from_millis(40))
-}
-
-async fn behave(behaviour: u64) -> Outcome {
-    let wait = |millis| tokio::time::sleep(Duration::from_millis(millis));
-    let retry = |after| Outcome::Retry { reason: "later".into(), after: Some(Duration::from_millis(after)) };
-    match behaviour {
-        0..=3 => Outcome::done(),
-        4 => {
-            wait(7).await;
-            Outcome::done()
-        }
-        5 => Outcome::reply(Reply::text("reply")),
-        6 => {
-            wait(15).await;
-            Outcome::reply(Reply::text("late reply"))
-        }
-        7 => Outcome::refused("bad"),
-        8 => Outcome::retry("later"),
-        9 => {
-            wait(3).await;
-            retry(20)
-        }
-        10 => retry(0),
-        11 => Outcome::faulted(Cause::Trap, "trap"),
-        12 => std::future::pending().await,
-        _ => {
-            wait(30).await;
-            Outcome::done()
-        }
-    }
+    pub(crate) log: SharedLog,
+    /// What was accepted, by number.
+    pub(crate) sent: BTreeMap<u64, Sent>,
+    /// Senders that wait beside the operations.
+    pub(crate) asked: Vec<Asked>,
+    pub(crate) next: u64,
+    /// Dead letters that were redriven to the destination of replies.
+    pub(crate) redriven_home: u64,
+    /// Replies to it that it had turned away, and that have left the dead letters since.
+    pub(crate) replies_gone: u64,
+    /// Whether some of them may have left unseen.
+    pub(crate) replies_lost: bool,
+    /// Messages whose sender follows them.
+    pub(crate) followed: Vec<Followed>,
+    /// Numbers of messages that were redriven.
+    pub(crate) redriven: HashSet<u64>,
+    pub(crate) watch: Watch,
+    pub(crate) tally: Tally,
+    start: Instant,
 }
 
 pub(crate) async fn turns(count: usize) {
@@ -125,185 +45,273 @@ pub(crate) async fn turns(count: usize) {
     }
 }
 
+/// Lets the smallest time pass that the clock can tell, so that what comes next has a time of its own.
+pub(crate) async fn tick() {
+    tokio::time::sleep(Duration::from_millis(1)).await;
+}
+
 /// Runs one case, checking the books after every step and everything at the end.
-pub(crate) async fn run(case: &Case) -> Result<(), String> {
-    check::everything(&steps(case).await?)
-}
-
-/// The same for a case that redrives: the reference does not follow a letter through its second life, but the books must
-/// balance, and nobody is done twice with a message that goes back to where it came from.
-pub(crate) async fn run_redriving(case: &Case) -> Result<(), String> {
-    let world = steps(case).await?;
-    let elsewhere = |operation: &Operation| matches!(operation, Operation::Redrive(_, Some(_)));
-    // Elsewhere, each letter of a message is a message to all listeners.
-    if case.operations.iter().any(elsewhere) { check::nobody_waits(&world) } else { check::done_once(&world) }
-}
-
-async fn steps(case: &Case) -> Result<World, String> {
+pub(crate) async fn run(case: &Case) -> Result<Tally, String> {
     let mut world = World::new(case);
+    for (d, listeners) in case.opening.iter().enumerate() {
+        let Some(listeners) = listeners else { continue };
+        world.perform(&Operation::Create(d)).await?;
+        for l in listeners {
+            world.perform(&Operation::Register(d, *l)).await?;
+        }
+    }
     for (step, operation) in case.operations.iter().enumerate() {
-        world.perform(*operation).await;
-        check::books(&world).map_err(|error| format!("after step {step}, {operation:?}: {error}"))?;
+        let done = tokio::time::timeout(Duration::from_secs(3_600), world.perform(operation)).await;
+        let done = done.unwrap_or_else(|_| Err(format!("it never ends: {:#?}", world.bus.all_statistics())));
+        let done = done.and_then(|()| check::books(&mut world));
+        done.map_err(|error| format!("after step {step}, {operation:?}: {error}"))?;
     }
     world.finish().await?;
-    Ok(world)
+    check::everything(&mut world)?;
+    Ok(world.tally)
 }
 
 impl World {
     fn new(case: &Case) -> Self {
-        let bus = Bus::new(BusConfig::default());
-        bus.create(DestinationConfig::serial(HOME).unwrap()).unwrap();
-        bus.register(HOME, listener_fn("home", |_| async { Outcome::done() })).unwrap();
-        let place = |config: &DestinationConfig| Place {
-            config: config.clone(),
-            exists: false,
-            listeners: Vec::new(),
-            sent: Vec::new(),
-            given_up_before: 0,
+        let (bus, log) = (Bus::new(BusConfig::default()), SharedLog::default());
+        open_home(&bus, case.home);
+        let place = |(d, (shape, settings)): (usize, &(Shape, Settings))| {
+            let custom = custom_type(shape.destination_type);
+            let config = settings.config(d, shape, &custom, &log);
+            Place::new(*shape, custom, config)
         };
-        let places = case.configs.iter().map(place).collect();
-        Self { bus, places, calls: Calls::default(), asked: Vec::new(), next: 0 }
+        let places = case.places.iter().enumerate().map(place).collect();
+        let watch = Watch::new(&bus);
+        Self {
+            bus,
+            places,
+            log,
+            sent: BTreeMap::new(),
+            asked: Vec::new(),
+            next: 0,
+            redriven_home: 0,
+            replies_gone: 0,
+            replies_lost: false,
+            followed: Vec::new(),
+            redriven: HashSet::new(),
+            watch,
+            tally: Tally::default(),
+            start: Instant::now(),
+        }
     }
 
-    async fn perform(&mut self, operation: Operation) {
+    async fn perform(&mut self, operation: &Operation) -> Checked {
+        self.tally.add(&format!("op {}", operation.name()), 1);
         match operation {
-            Operation::Create(d) => self.create(d),
-            Operation::Send(d, back) => self.send(d, back).await,
-            Operation::Request(d, timeout) => self.request(d, timeout).await,
-            Operation::Register(d, l) => self.register(d, l),
-            Operation::Unregister(d, l) => self.unregister(d, l).await,
-            Operation::Pause(d) => drop(self.bus.pause(&name(d))),
-            Operation::Resume(d) => drop(self.bus.resume(&name(d))),
-            Operation::Close(d, drain) => drop(self.bus.close(&name(d), drain).await),
-            Operation::CloseNow(d) => drop(self.bus.close_now(&name(d)).await),
-            Operation::Reopen(d) => self.reopen(d),
-            Operation::Advance(by) => tokio::time::sleep(by).await,
-            Operation::Turn => turns(10).await,
-            Operation::Redrive(d, to) => self.redrive(d, to).await,
-            Operation::DropLetters(d) => {
-                drop(self.bus.drop_dead_letters(Some(&name(d)), &DeadLetterFilter::default()));
+            Operation::Create(d) => self.create(*d),
+            Operation::Destroy(d) => return self.destroy(*d).await,
+            Operation::Replace(d, shape, settings) => return self.replace(*d, *shape, settings),
+            Operation::Unreplace(d, gone) => return self.unreplace(*d, *gone).await,
+            Operation::Send(d, options, back, follow) => {
+                return self.send(*d, options.clone(), *back, *follow).await;
             }
+            Operation::Burst(d, count, back) => {
+                for _ in 0..*count {
+                    self.send(*d, None, *back, false).await?;
+                }
+            }
+            Operation::Request(d, options, timeout) => {
+                return self.request(*d, options.clone(), *timeout).await;
+            }
+            Operation::Direct(d, timeout) => return self.direct(*d, *timeout).await,
+            Operation::Cancel => self.cancel().await,
+            Operation::Forge => return self.forge().await,
+            Operation::Register(d, l) => return self.register(*d, *l),
+            Operation::Unregister(d, l) => return self.unregister(*d, *l).await,
+            Operation::Pause(d) => self.pause(*d, true),
+            Operation::Resume(d) => self.pause(*d, false),
+            Operation::Inline(d, inline) => self.inline(*d, *inline),
+            Operation::Tune(d, settings) => return self.tune(*d, settings).await,
+            Operation::Mistune(d) => return self.mistune(*d),
+            Operation::Purge(d) => return self.purge(*d),
+            Operation::Redrive(d, to, letters) => return self.redrive(*d, *to, *letters).await,
+            Operation::DropLetters(d, letters) => return self.drop_letters(*d, *letters),
+            Operation::Close(d, drain) => self.close(*d, Some(*drain)).await,
+            Operation::CloseNow(d) => self.close(*d, None).await,
+            Operation::Reopen(d) => self.reopen(*d),
+            Operation::Advance(by) => tokio::time::sleep(*by).await,
+            Operation::Turn => turns(10).await,
         }
+        Ok(())
+    }
+
+    /// Notes something that happens to listeners besides their calls, and answers how much was noted before.
+    pub(crate) fn note(&self, event: Event) -> usize {
+        self.log.lock().unwrap().note(event).order
+    }
+
+    /// The configuration that `settings` are at a destination.
+    pub(crate) fn configured(&self, d: usize, settings: &Settings) -> DestinationConfig {
+        let place = &self.places[d];
+        let settings = if place.hidden.is_some() { &settings.wide() } else { settings };
+        settings.config(d, &place.shape, &place.custom, &self.log)
     }
 
     fn create(&mut self, d: usize) {
-        let place = &mut self.places[d];
-        let created = self.bus.create(place.config.clone());
-        assert_eq!(created.is_ok(), !place.exists);
-        place.exists = true;
-    }
-
-    /// The payload of the next message; its length, which the bound in bytes counts, varies.
-    fn body(&mut self) -> (u64, Outgoing) {
-        let number = self.next;
-        self.next += 1;
-        (number, Outgoing::text(format!("{number:>width$}", width = 4 + (number % 9) as usize)))
-    }
-
-    fn note(&mut self, d: usize, number: u64, accepted: bool) -> usize {
-        let place = &mut self.places[d];
-        let meant = place.listeners.clone();
-        place.sent.push(Sent { number, accepted, meant, removed: Vec::new() });
-        place.sent.len() - 1
-    }
-
-    async fn send(&mut self, d: usize, back: Back) {
-        let (number, mut body) = self.body();
-        body.response_destination = match back {
-            Back::Nowhere => None,
-            Back::Home => Some(HOME.parse().unwrap()),
-            Back::Unknown => Some("m/unknown".parse().unwrap()),
-        };
-        let accepted = self.bus.send(&name(d), body).await.is_ok();
-        self.note(d, number, accepted);
-    }
-
-    /// Requests run beside what follows, except where they may wait for room: their listeners would be fixed later.
-    async fn request(&mut self, d: usize, timeout: Duration) {
-        let (number, body) = self.body();
-        let (bus, to) = (self.bus.clone(), name(d));
-        let sent = self.note(d, number, true);
-        let task = tokio::spawn(async move { bus.request(&to, body, Some(timeout)).await });
-        let may_block = matches!(self.places[d].config.rejected_execution, RejectedExecution::Block(_));
-        if may_block {
-            while !task.is_finished() {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        } else {
-            turns(3).await;
-        }
-        self.asked.push((d, sent, task));
-    }
-
-    fn register(&mut self, d: usize, l: usize) {
-        let place = &mut self.places[d];
-        let registered = self.bus.register(&name(d), listener(d, l, &self.calls)).unwrap();
-        if place.listeners.contains(&l) {
-            assert_eq!(registered, Registered::Already);
+        let (config, exists) = (self.places[d].config.clone(), self.places[d].exists);
+        let (shown, hidden) = self.places[d].rankings();
+        // Three of one name, or two of which one is closed, are more than the reference knows.
+        if exists && shown != 0 && (hidden.is_some_and(|hidden| hidden != 0) || self.places[d].closed) {
             return;
         }
-        let first = place.listeners.is_empty();
-        place.listeners.push(l);
-        if first && place.exists {
-            // What is held becomes its; what was given up before stays given up, whomever it is counted for.
-            place.sent.iter_mut().filter(|sent| sent.meant.is_empty()).for_each(|sent| sent.meant.push(l));
+        let created = self.bus.create(config.clone());
+        let behind = exists && shown != 0 && hidden.is_none();
+        assert_eq!(created.is_ok(), !exists || behind);
+        if created.is_ok() && behind {
+            self.tally.add("hidden from the start", 1);
+            self.places[d].hide_behind();
+        } else if created.is_ok() {
+            let events = self.note(Event::Fresh(d, None));
+            self.places[d].open(config, events);
+            self.was_created(d);
         }
     }
 
-    async fn unregister(&mut self, d: usize, l: usize) {
-        let was_there = self.bus.unregister(&name(d), LISTENERS[l]).await;
-        let calls = self.calls.lock().unwrap().len();
+    /// Its dead letters go with a destination: what it owed is checked before they do.
+    async fn destroy(&mut self, d: usize) -> Checked {
+        if self.places[d].hidden.is_some() {
+            return self.unreplace(d, Gone::Shown).await;
+        }
+        if self.places[d].exists {
+            self.close(d, None).await;
+            check::place(self, d).map_err(|error| format!("{} when it is destroyed: {error}", name(d)))?;
+            self.replies_go(d);
+            self.was_destroyed(d);
+            self.tally.add("destroyed", 1);
+        }
+        let destroyed = self.bus.destroy(&name(d)).await;
+        assert_eq!(destroyed.is_ok(), self.places[d].exists);
+        if destroyed.is_ok() {
+            let place = &mut self.places[d];
+            *place = Place::new(place.shape, place.custom.clone(), place.config.clone());
+        }
+        Ok(())
+    }
+
+    fn register(&mut self, d: usize, l: usize) -> Checked {
         let place = &mut self.places[d];
-        assert_eq!(was_there, place.listeners.contains(&l));
-        place.listeners.retain(|known| *known != l);
-        for sent in place.sent.iter_mut().filter(|sent| was_there && sent.meant.contains(&l)) {
-            sent.removed.push((l, calls));
+        let made = listener(d, l, &place.shape, &self.log, self.start);
+        let registered = self.bus.register(&name(d), made).unwrap();
+        let known = place.listeners.contains(&l);
+        let wanted = match (known, place.exists) {
+            (true, _) => Registered::Already,
+            (false, true) => Registered::Now,
+            (false, false) => Registered::WhenItAppears,
+        };
+        check::equal("the registration", &registered, &wanted)?;
+        if !known {
+            self.log.lock().unwrap().note(Event::Fresh(d, Some(l)));
+            place.listeners.push(l);
+            if place.exists && place.listeners.len() == 1 {
+                self.tally.add("held", place.all_held().count());
+                place.fix_held(l);
+            }
+            if place.exists {
+                self.watch.expect(Told::Registered(d, l));
+            }
         }
+        Ok(())
     }
 
-    async fn redrive(&mut self, d: usize, to: Option<usize>) {
-        let to = to.map(|to| name(to).parse().unwrap());
-        let options = RedriveOptions { to, per_second: 1_000.0, ..RedriveOptions::default() };
-        let kept = self.bus.dead_letters(&name(d)).len();
-        if let Ok(end) = self.bus.redrive(Some(&name(d)), &DeadLetterFilter::default(), options).await {
-            let not_redriven: usize = end.not_redriven.values().map(|refused| refused.ids.len()).sum();
-            assert_eq!((end.counted, end.redriven + not_redriven), (kept, kept), "{end:?}");
+    async fn unregister(&mut self, d: usize, l: usize) -> Checked {
+        let was_there = self.bus.unregister(&name(d), LISTENERS[l]).await;
+        check::equal("it was there", &was_there, &self.places[d].listeners.contains(&l))?;
+        if was_there {
+            let events = self.log.lock().unwrap().events.len();
+            self.places[d].removed(l, events);
+            if self.places[d].exists {
+                self.watch.expect(Told::Unregistered(d, l));
+            }
+        }
+        Ok(())
+    }
+
+    fn pause(&mut self, d: usize, pause: bool) {
+        let done = if pause { self.bus.pause(&name(d)) } else { self.bus.resume(&name(d)) };
+        assert_eq!(done.is_ok(), self.places[d].exists);
+        self.places[d].pause(pause && done.is_ok());
+    }
+
+    fn inline(&mut self, d: usize, inline: bool) {
+        let done = self.bus.run_inline(&name(d), inline);
+        assert_eq!(done.is_ok(), self.places[d].exists);
+        self.places[d].run_inline(inline && done.is_ok());
+    }
+
+    pub(crate) async fn close(&mut self, d: usize, drain: Option<Duration>) {
+        if self.places[d].exists {
+            self.note(Event::Closing(d));
+        }
+        let closed = match drain {
+            Some(drain) => self.bus.close(&name(d), drain).await,
+            None => self.bus.close_now(&name(d)).await,
+        };
+        assert_eq!(closed.is_ok(), self.places[d].exists);
+        if let Ok(closed) = closed {
+            self.tally.add("interrupted", usize::from(closed.interrupted));
+            self.places[d].closed = true;
+            self.places[d].forget_held();
         }
     }
 
     fn reopen(&mut self, d: usize) {
         let before = self.bus.statistics(&name(d));
+        let reopened = self.bus.reopen(&name(d));
+        assert_eq!(reopened.is_ok(), self.places[d].exists);
         let Some(before) = before.filter(|before| before.state == "closed") else { return };
-        self.places[d].given_up_before += check::given_up(&before);
-        self.bus.reopen(&name(d)).unwrap();
+        self.note(Event::Fresh(d, None));
+        self.tally.add("reopened", 1);
+        let place = &mut self.places[d];
+        place.given_up_before += check::given_up(&before);
+        place.reopen();
     }
 
-    /// Lets everything come to its end: resumed, and idle.
-    async fn finish(&mut self) -> Result<(), String> {
+    /// Lets everything come to its end: resumed, at rest, and nothing aside any more.
+    async fn finish(&mut self) -> Checked {
         for d in 0..self.places.len() {
-            let _ = self.bus.resume(&name(d));
+            self.pause(d, false);
         }
-        let rest = tokio::time::timeout(Duration::from_secs(3_600), self.bus.idle()).await;
-        if rest.is_err() {
-            return Err(format!("the bus does not come to rest: {:#?}", self.bus.all_statistics()));
+        for _ in 0..300 {
+            self.rest().await?;
+            let all = self.bus.all_statistics();
+            if all.iter().all(|figures| figures.aside == 0) {
+                self.answers().await?;
+                self.rest().await?;
+                return check::books(self);
+            }
+            // No cooldown is longer than that.
+            tokio::time::sleep(Duration::from_millis(60)).await;
         }
-        for (d, sent, task) in std::mem::take(&mut self.asked) {
-            let answer = tokio::time::timeout(Duration::from_secs(3_600), task).await;
-            let Ok(Ok(answer)) = answer else {
-                return Err(format!("a request to {} was never resolved: {answer:?}", name(d)));
-            };
-            let unsent = matches!(answer, Err(RequestError::NotSent(_) | RequestError::WouldDeadlock));
-            self.places[d].sent[sent].accepted = !unsent;
-        }
-        check::books(self)
+        Err(format!("something stands aside for ever: {:#?}", self.bus.all_statistics()))
     }
 
-    /// The calls of each (message, listener) pair at a destination, in their order.
-    pub(crate) fn calls_at(&self, d: usize) -> BTreeMap<(u64, usize), Vec<Call>> {
-        let mut calls: BTreeMap<(u64, usize), Vec<Call>> = BTreeMap::new();
-        for call in self.calls.lock().unwrap().iter().filter(|call| call.destination == name(d)) {
-            calls.entry((call.number, call.listener)).or_default().push(call.clone());
-        }
-        calls
+    async fn rest(&self) -> Checked {
+        let rest = tokio::time::timeout(Duration::from_secs(3_600), self.bus.idle()).await;
+        rest.map_err(|_| format!("the bus does not come to rest: {:#?}", self.bus.all_statistics()))
     }
+}
+
+/// Replies to one that is not wide take a while there.
+fn open_home(bus: &Bus, home: Home) {
+    let mut config = DestinationConfig::serial(HOME).unwrap();
+    if home != Home::Wide {
+        config.queue_entries_max = 1;
+    }
+    if let Home::Waiting(timeout) = home {
+        config.rejected_execution = RejectedExecution::Block(timeout);
+    }
+    bus.create(config).unwrap();
+    let takes = Duration::from_millis(if home == Home::Wide { 0 } else { 30 });
+    let listener = listener_fn("home", move |_| async move {
+        if !takes.is_zero() {
+            tokio::time::sleep(takes).await;
+        }
+        Outcome::done()
+    });
+    bus.register(HOME, listener).unwrap();
 }
