@@ -6,7 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::sync::{AtomicBool, Instant, Ordering, Sleep, Wakers, sleep_until};
+use crate::listener::BoxFuture;
+use crate::sync::{AtomicBool, Instant, Ordering, Seat, Sleep, Wakers, sleep_until};
 
 /// The deadline passed before the future was ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,22 +102,72 @@ pub(crate) async fn guarded<F: Future>(
     interrupt: &Interrupt,
     mut call: Pin<&mut F>,
 ) -> Result<F::Output, Stopped> {
+    guarded_from(interrupt, call.as_mut(), false).await
+}
+
+/// The same for a call that was polled in this very turn, and waits: to poll it once more would give it a second turn.
+pub(crate) async fn guarded_on<F: Future>(
+    interrupt: &Interrupt,
+    call: Pin<&mut F>,
+) -> Result<F::Output, Stopped> {
+    guarded_from(interrupt, call, true).await
+}
+
+async fn guarded_from<F: Future>(
+    interrupt: &Interrupt,
+    mut call: Pin<&mut F>,
+    mut polled: bool,
+) -> Result<F::Output, Stopped> {
     let mut seat = None;
     std::future::poll_fn(move |cx: &mut Context<'_>| {
         if interrupt.is_raised() {
             return Poll::Ready(Err(Stopped::Interrupted));
         }
+        if std::mem::take(&mut polled) {
+            return wait(interrupt, &mut seat, cx);
+        }
         match catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(cx))) {
             Err(panic) => Poll::Ready(Err(Stopped::Panicked(panic_text(&*panic)))),
             Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
-            Ok(Poll::Pending) => {
-                interrupt.waiting.register(&mut seat, cx.waker());
-                // Raised between the look above and the registration: nobody would wake this task for it.
-                if interrupt.is_raised() { Poll::Ready(Err(Stopped::Interrupted)) } else { Poll::Pending }
-            }
+            Ok(Poll::Pending) => wait(interrupt, &mut seat, cx),
         }
     })
     .await
+}
+
+fn wait<'a, T>(
+    interrupt: &'a Interrupt,
+    seat: &mut Option<Seat<'a>>,
+    cx: &Context<'_>,
+) -> Poll<Result<T, Stopped>> {
+    interrupt.waiting.register(seat, cx.waker());
+    // Raised between the look before and the registration: nobody would wake this task for it.
+    if interrupt.is_raised() { Poll::Ready(Err(Stopped::Interrupted)) } else { Poll::Pending }
+}
+
+/// How the first poll of a call ended.
+pub(crate) enum First<'a, T> {
+    Ended(Result<T, Stopped>),
+    Waits(BoxFuture<'a, T>),
+}
+
+/// Begins a call and polls it once, guarded as above. Most calls never wait, and then this is all that is done for them.
+pub(crate) fn begin<'a, T>(
+    interrupt: &Interrupt,
+    cx: &mut Context<'_>,
+    call: impl FnOnce() -> BoxFuture<'a, T>,
+) -> First<'a, T> {
+    if interrupt.is_raised() {
+        return First::Ended(Err(Stopped::Interrupted));
+    }
+    let polled = catch_unwind(AssertUnwindSafe(|| {
+        let mut call = call();
+        match call.as_mut().poll(cx) {
+            Poll::Ready(ended) => First::Ended(Ok(ended)),
+            Poll::Pending => First::Waits(call),
+        }
+    }));
+    polled.unwrap_or_else(|panic| First::Ended(Err(Stopped::Panicked(panic_text(&*panic)))))
 }
 
 pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {

@@ -3,11 +3,17 @@
 use std::collections::VecDeque;
 
 use crate::entry::Entry;
+use crate::statistics::{Padded, Tally};
 use crate::sync::{Instant, Mutex};
 
-/// Entries that one worker has taken to run next; they wait until it begins with them.
+/// What one worker has in the books: entries that it has taken to run next, which wait until it begins with them, and what
+/// it has counted.
 #[derive(Default)]
-pub(crate) struct Claim(Mutex<Claimed>);
+pub(crate) struct Claim {
+    claimed: Mutex<Claimed>,
+    /// For the worker alone to write.
+    pub(crate) tally: Padded<Tally>,
+}
 
 #[derive(Default)]
 struct Claimed {
@@ -26,27 +32,28 @@ pub(crate) struct Left {
 impl Claim {
     /// Adds entries at the end, which still wait.
     pub(crate) fn fill(&self, fill: impl FnOnce(&mut VecDeque<Entry>)) {
-        fill(&mut self.0.lock().entries);
+        fill(&mut self.claimed.lock().entries);
     }
 
     /// Gives back what is not begun.
     pub(crate) fn take_back(&self) -> VecDeque<Entry> {
-        std::mem::take(&mut self.0.lock().entries)
+        std::mem::take(&mut self.claimed.lock().entries)
     }
 
     /// What has begun since this was asked last.
     pub(crate) fn take_left(&self) -> Left {
-        std::mem::take(&mut self.0.lock().left)
+        std::mem::take(&mut self.claimed.lock().left)
     }
 
-    /// Takes the next claimed entry; `begin` counts it as running before it counts as waiting no more.
-    pub(crate) fn pop(&self, begin: impl FnOnce(u64)) -> Option<Entry> {
-        let mut claimed = self.0.lock();
+    /// Takes the next claimed entry; it counts as running before it counts as waiting no more.
+    pub(crate) fn pop(&self) -> Option<Entry> {
+        let mut claimed = self.claimed.lock();
         let entry = claimed.entries.pop_front()?;
-        begin(entry.targets.pairs());
+        let pairs = entry.targets.pairs();
+        self.tally.running.add(pairs);
         claimed.left.entries += 1;
-        claimed.left.pairs += entry.targets.pairs();
-        if entry.message.leave_queue() {
+        claimed.left.pairs += pairs;
+        if entry.leave_queue() {
             claimed.left.bytes += entry.message.size_bytes();
         }
         Some(entry)
@@ -54,6 +61,6 @@ impl Claim {
 
     /// When the oldest claimed entry was accepted.
     pub(crate) fn oldest(&self) -> Option<Instant> {
-        self.0.lock().entries.front().map(|entry| entry.message.accepted_at())
+        self.claimed.lock().entries.front().map(|entry| entry.message.accepted_at())
     }
 }

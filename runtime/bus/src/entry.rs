@@ -151,6 +151,21 @@ impl Entry {
         Content { message: &self.message, values: &self.values }
     }
 
+    /// Counts it into the queue; true for the first entry of its message.
+    pub(crate) fn enter_queue(&self) -> bool {
+        self.is_alone() || self.message.enter_queue()
+    }
+
+    /// Counts it out of the queue; true for the last entry of its message.
+    pub(crate) fn leave_queue(&self) -> bool {
+        self.is_alone() || self.message.leave_queue()
+    }
+
+    /// Whether its message can have no other entry: then there is nothing to count.
+    fn is_alone(&self) -> bool {
+        self.listeners <= 1
+    }
+
     /// The same, which expires when the sender or the destination says so.
     pub(crate) fn expiring(mut self, expires_in: Option<Duration>) -> Self {
         let asked = self.message.options().and_then(|options| options.expires_after);

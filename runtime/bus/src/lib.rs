@@ -28,6 +28,7 @@ mod entry;
 mod error;
 mod events;
 mod hooks;
+mod kit;
 mod listener;
 mod message;
 mod name;

@@ -1,5 +1,5 @@
-//! The worker: a task that takes entries from one destination and runs them, with an instance of its own of each
-//! listener. What it takes, what a call is and what follows it stand elsewhere.
+//! The worker: a task that takes entries from one destination and runs them, with what it owns. What it takes, what a call
+//! is and what follows it stand elsewhere.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use std::task::{Context, Poll};
 use crate::claim::Claim;
 use crate::destination::{Destination, Life, State};
 use crate::entry::Entry;
+use crate::kit::Kit;
 use crate::limits::{CLAIM_ENTRIES_MAX, CLAIM_TIME_MAX, WORK_TIME_MAX};
-use crate::listener::ListenerInstance;
 use crate::queue::Next;
-use crate::registration::{ListenerSet, Slot};
+use crate::registration::ListenerSet;
 use crate::sync::{Instant, MutexGuard, Sleep, after, sleep_until, yield_now};
 
 /// Runs worker `number` of `destination` until the pool shrinks or the destination closes.
@@ -26,53 +26,18 @@ pub(crate) async fn work(destination: Arc<Destination>, number: u32, claim: Arc<
         claim_size: 1,
         claimed_at: now,
         yielded_at: now,
-        now: None,
         left: false,
         present: Arc::default(),
+        kit: Kit::new(number),
     };
-    let mut instances = Instances::default();
-    while let Some(entry) = seat.take(&mut instances).await {
-        destination.run(entry, &seat.present, &mut instances, number, &mut seat.now).await;
+    while let Some(entry) = seat.take().await {
+        let Seat { claim, present, kit, .. } = &mut seat;
+        destination.run(entry, present, &claim.tally, kit).await;
         if seat.works_too_long() {
             // A queue that never runs empty must not keep this thread from its other tasks.
             yield_now().await;
-            seat.now = None;
+            seat.kit.now = None;
         }
-    }
-}
-
-/// The instances that one worker owns. A serial destination has few listeners, so that a list is the quickest map.
-#[derive(Default)]
-pub(crate) struct Instances(Vec<(Arc<Slot>, Idle)>);
-
-/// An instance that no call uses; none while one does, or when the last one is spent.
-type Idle = Option<Box<dyn ListenerInstance>>;
-
-impl Instances {
-    /// Takes the instance of `slot` out, if there is one that can be used.
-    pub(crate) fn take(&mut self, slot: &Arc<Slot>) -> Option<Box<dyn ListenerInstance>> {
-        self.0
-            .iter_mut()
-            .find(|(known, _)| Arc::ptr_eq(known, slot))
-            .and_then(|(_, instance)| instance.take())
-            .filter(|instance| instance.is_usable())
-    }
-
-    /// Keeps an instance for the next message, if it can be used again.
-    pub(crate) fn keep(&mut self, slot: &Arc<Slot>, instance: Option<Box<dyn ListenerInstance>>) {
-        if slot.is_removed() {
-            return self.forget_removed();
-        }
-        match self.0.iter_mut().find(|(known, _)| Arc::ptr_eq(known, slot)) {
-            Some((_, place)) => *place = instance,
-            None => self.0.push((Arc::clone(slot), instance)),
-        }
-    }
-
-    /// Lets go of instances whose listener was removed, and of those that may not be used again.
-    fn forget_removed(&mut self) {
-        let usable = |instance: &Idle| instance.as_ref().is_none_or(|instance| instance.is_usable());
-        self.0.retain(|(slot, instance)| !slot.is_removed() && usable(instance));
     }
 }
 
@@ -88,20 +53,21 @@ struct Seat {
     claim_size: usize,
     claimed_at: Instant,
     yielded_at: Instant,
-    /// What the clock said a moment ago, as long as nothing was waited for since.
-    now: Option<Instant>,
     /// Whether the books know already that this worker leaves.
     left: bool,
     /// The destination's listeners at this worker's last look: those of what it has taken since.
     present: Arc<ListenerSet>,
+    /// What it owns: instances, and figures not written yet.
+    kit: Kit,
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
+        self.kit.write(&self.destination.counters.latencies);
         let mut state = self.destination.state();
         if !self.left {
             // The task went away in the middle of its work: what it had claimed goes to a successor.
-            state.leave(self.number, &self.claim);
+            self.destination.leave(&mut state, self.number, &self.claim);
             state.pool.active -= usize::from(self.active);
         }
         let ready = state.queue.ready_len();
@@ -118,11 +84,12 @@ enum Turn {
 
 impl Seat {
     /// Takes the next entry, sleeping until there is one; none when this worker is to leave.
-    async fn take(&mut self, instances: &mut Instances) -> Option<Entry> {
-        let running = &self.destination.counters.running;
-        if let Some(entry) = self.claim.pop(|pairs| running.add(pairs)) {
+    async fn take(&mut self) -> Option<Entry> {
+        if let Some(entry) = self.claim.pop() {
             return Some(entry);
         }
+        // Whoever reads the books after the look below sees all that came before it.
+        self.kit.write(&self.destination.counters.latencies);
         let mut idle_since = None;
         let mut timer: Option<Pin<Box<Sleep>>> = None;
         std::future::poll_fn(|cx| {
@@ -131,7 +98,7 @@ impl Seat {
                     Turn::Run(entry) => return Poll::Ready(Some(entry)),
                     Turn::Leave => return Poll::Ready(None),
                     Turn::SleepUntil(until) => {
-                        instances.forget_removed();
+                        self.kit.forget_removed();
                         self.destination.tell_change();
                         let Some(until) = until else { return Poll::Pending };
                         match &mut timer {
@@ -161,7 +128,7 @@ impl Seat {
         if state.pool.current > state.config.workers.max {
             // The pool was tuned down, and this worker has nothing in hand.
             *left = true;
-            state.leave(*number, claim);
+            destination.leave(&mut state, *number, claim);
             return Turn::Leave;
         }
         match state.next_for_worker() {
@@ -173,7 +140,7 @@ impl Seat {
                 // The others get their share of what is ready.
                 let share = state.queue.ready_len() / state.pool.current.max(1);
                 state.queue.claim(claim, share.min(*claim_size - 1));
-                destination.counters.running.add(entry.targets.pairs());
+                claim.tally.running.add(entry.targets.pairs());
                 let timed = state.queue.has_waiting();
                 destination.tell_room(state);
                 // Outside of the lock: it may hold the last of a listener, and its drop is not the bus's code.
@@ -196,7 +163,7 @@ impl Seat {
                 if matches!(turn, Turn::Leave) {
                     // In the same step as the decision: a sender must not count on a worker that is about to go.
                     *left = true;
-                    state.leave(*number, claim);
+                    destination.leave(&mut state, *number, claim);
                 }
                 drop(state);
                 if room_wanted {
@@ -223,19 +190,22 @@ impl Seat {
         let quick = self.active && now.saturating_duration_since(self.claimed_at) < CLAIM_TIME_MAX;
         self.claim_size = if quick { (self.claim_size * 2).min(CLAIM_ENTRIES_MAX) } else { 1 };
         self.claimed_at = now;
-        self.now = Some(now);
+        self.kit.now = Some(now);
+    }
+}
+
+impl Destination {
+    /// Takes a worker out of the books.
+    fn leave(&self, state: &mut State, number: u32, claim: &Arc<Claim>) {
+        state.queue.take_back(claim);
+        state.pool.current -= 1;
+        state.pool.asleep.retain(|(asleep, _)| *asleep != number);
+        state.pool.claims.retain(|known| !Arc::ptr_eq(known, claim));
+        self.counters.take_over(&claim.tally);
     }
 }
 
 impl State {
-    /// Takes a worker out of the books.
-    fn leave(&mut self, number: u32, claim: &Arc<Claim>) {
-        self.queue.take_back(claim);
-        self.pool.current -= 1;
-        self.pool.asleep.retain(|(asleep, _)| *asleep != number);
-        self.pool.claims.retain(|known| !Arc::ptr_eq(known, claim));
-    }
-
     /// The next entry for a worker; what others have claimed and not begun is there for one that would have to sleep.
     fn next_for_worker(&mut self) -> Next {
         if self.paused && self.life == Life::Open {

@@ -1,128 +1,115 @@
 //! How an entry is run: one listener after the other, each call on an instance, each settled. It takes nothing from the
 //! queue.
 
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
-use super::flight::Flight;
+use super::flight::{Flight, Turn};
 use super::settle::{Manner, Settled};
 use super::{Destination, Life, State};
 use crate::breaker::Changed;
-use crate::call::{Stopped, guarded};
+use crate::call::{First, Stopped, begin, guarded, guarded_on};
 use crate::dead_letter::DeadLetterReason;
 use crate::delivery::Delivery;
 use crate::entry::{Content, Entry, Target};
+use crate::kit::Kit;
 use crate::listener::{Ended, ListenerInstance};
-use crate::outcome::{Cause, FailureKind, Outcome};
+use crate::outcome::{Answer, Cause, FailureKind, Outcome};
 use crate::policy::OnFailure;
 use crate::queue::Lane;
 use crate::registration::{ListenerSet, Slot};
-use crate::sync::{Instant, MutexGuard, after};
+use crate::statistics::Tally;
+use crate::sync::{Instant, MutexGuard};
 use crate::types::DestinationType;
-use crate::worker::Instances;
 
 impl Destination {
-    /// Runs an entry on worker `number`, and puts back what must be tried again. `now`: what the clock says, where somebody
-    /// knows; the same for the next entry.
+    /// Runs an entry on the worker of this tally and this kit, and puts back what must be tried again.
     pub(crate) async fn run(
         self: &Arc<Self>,
         entry: Entry,
-        present: &Arc<ListenerSet>,
-        instances: &mut Instances,
-        number: u32,
-        now: &mut Option<Instant>,
+        present: &ListenerSet,
+        tally: &Tally,
+        kit: &mut Kit,
     ) {
-        let mut flight = Flight::new(self, entry, present);
-        flight.now = now.take();
+        let mut flight = Flight::new(self, entry, present, Some(tally));
+        flight.now = kit.now.take();
         if flight.is_expired() {
             return self.expire(flight);
         }
         let mut later: Vec<Target> = Vec::new();
         let serial = self.destination_type == DestinationType::Serial;
-        while let Some(target) = flight.turn() {
-            if target.slot.breaker.is_open() && !target.trial && self.put_aside(&mut flight, &target) {
+        while let Some(turn) = flight.turn() {
+            if turn.slot.breaker.is_open() && !turn.trial && self.put_aside(&mut flight, &turn) {
                 continue;
             }
-            if serial
-                && !target.stood_aside
-                && target.slot.has_returned()
-                && self.put_behind(&mut flight, &target)
+            if serial && !turn.stood_aside && turn.slot.has_returned() && self.put_behind(&mut flight, &turn)
             {
                 continue;
             }
-            if target.due.is_some_and(|due| due > Instant::now()) {
-                later.push(target);
+            if turn.due.is_some_and(|due| due > Instant::now()) {
+                later.push(turn.target());
                 flight.settled();
                 continue;
             }
-            let manner = Manner::Worker(number);
-            let instance = instances.take(&target.slot);
-            match self.deliver(&mut flight, &target, instance, manner).await {
-                (Settled::Ended, instance) => instances.keep(&target.slot, instance),
-                (Settled::Again(again), instance) => {
-                    instances.keep(&target.slot, instance);
-                    later.push(again);
-                }
+            let manner = Manner::Worker(kit.number);
+            let instance = kit.take(&turn.slot);
+            let (settled, instance) = self.deliver(&mut flight, &turn, instance, manner, Some(kit)).await;
+            kit.keep(&turn.slot, instance);
+            if let Settled::Again(again) = settled {
+                later.push(again);
             }
             flight.settled();
         }
-        *now = flight.now;
+        kit.now = flight.now;
         if later.is_empty() {
-            self.counters.finished.add(1);
+            flight.count_finished();
         } else {
             self.put_back(flight, later);
         }
     }
 
     /// Keeps what a listener that is not called for a while is owed; false when it may be called again by now.
-    fn put_aside(&self, flight: &mut Flight<'_>, target: &Target) -> bool {
+    fn put_aside(&self, flight: &mut Flight<'_>, turn: &Turn<'_>) -> bool {
         let mut state = self.state();
         // Under the lock, under which what stands aside comes back.
-        if state.life != Life::Open || !target.slot.breaker.is_open() || target.slot.is_removed() {
+        if state.life != Life::Open || !turn.slot.breaker.is_open() || turn.slot.is_removed() {
             return false;
         }
-        let entry = flight.entry_for(Target { stood_aside: true, ..target.clone() });
-        state.queue.push_aside(&target.slot, entry);
-        self.waits_again(state, flight);
+        let entry = flight.entry_for(Target { stood_aside: true, ..turn.target() });
+        state.queue.push_aside(&turn.slot, entry);
+        waits_again(state, flight);
         true
     }
 
     /// Keeps what a listener is owed behind what stood aside for it and came back while this entry ran; false when nothing
     /// of that is left.
-    fn put_behind(&self, flight: &mut Flight<'_>, target: &Target) -> bool {
+    fn put_behind(&self, flight: &mut Flight<'_>, turn: &Turn<'_>) -> bool {
         let mut state = self.state();
-        if state.life != Life::Open || target.slot.is_removed() {
+        if state.life != Life::Open || turn.slot.is_removed() {
             return false;
         }
-        let entry = flight.entry_for(Target { stood_aside: true, ..target.clone() });
-        let is_behind = state.queue.push_behind(&target.slot, entry);
+        let entry = flight.entry_for(Target { stood_aside: true, ..turn.target() });
+        let is_behind = state.queue.push_behind(&turn.slot, entry);
         if is_behind {
-            self.waits_again(state, flight);
+            waits_again(state, flight);
         }
         is_behind
-    }
-
-    /// Counts the delivery whose turn it was as waiting: it is in the queue again.
-    fn waits_again(&self, state: MutexGuard<'_, State>, flight: &mut Flight<'_>) {
-        self.counters.running.sub(1);
-        drop(state);
-        flight.keep_lane();
-        flight.settled();
     }
 
     /// Makes dead letters of an entry whose turn came too late.
     fn expire(&self, mut flight: Flight<'_>) {
         let config = self.config();
-        while let Some(target) = flight.turn() {
-            if target.trial {
-                target.slot.breaker.trial_without_call();
+        while let Some(turn) = flight.turn() {
+            if turn.trial {
+                turn.slot.breaker.trial_without_call();
             }
-            let targets = std::slice::from_ref(&target);
-            self.bury_all(flight.content(), targets, DeadLetterReason::Expired, &config);
-            self.counters.running.sub(1);
+            self.bury_all(flight.content(), &[turn.target()], DeadLetterReason::Expired, &config);
+            flight.runs_no_more(1);
             flight.settled();
         }
-        self.counters.finished.add(1);
+        flight.count_finished();
     }
 
     /// The entry that was on its way in `lane` has ended: the next one of it may run.
@@ -133,9 +120,9 @@ impl Destination {
     }
 
     /// Keeps an entry of the queue for its retries, in the place that it had; what cannot wait any more is settled.
-    fn put_back(&self, flight: Flight<'_>, later: Vec<Target>) {
+    fn put_back(&self, mut flight: Flight<'_>, later: Vec<Target>) {
         let (message, values, listeners) =
-            (Arc::clone(&flight.message), flight.values.clone(), flight.listeners);
+            (Arc::clone(&flight.delivery.message), flight.delivery.values.clone(), flight.listeners);
         let content = Content { message: &message, values: &values };
         let mut state = self.state();
         let config = Arc::clone(&state.config);
@@ -143,8 +130,8 @@ impl Destination {
         let (removed, mut kept): (Vec<Target>, Vec<Target>) =
             later.into_iter().partition(|target| target.slot.is_removed());
         if state.life == Life::Open && !kept.is_empty() {
-            let entry = flight.into_entry(std::mem::take(&mut kept));
-            self.counters.running.sub(entry.targets.pairs());
+            flight.runs_no_more(kept.len() as u64);
+            let entry = flight.entry_again(std::mem::take(&mut kept));
             if self.destination_type == DestinationType::Serial && config.on_failure == OnFailure::Block {
                 // What this worker has claimed besides comes after the message that blocks.
                 state.gather();
@@ -158,7 +145,7 @@ impl Destination {
             self.settle_removed(content, target, listeners, &config);
         }
         self.bury_all(content, &kept, DeadLetterReason::Closed, &config);
-        self.counters.running.sub((removed.len() + kept.len()) as u64);
+        flight.runs_no_more((removed.len() + kept.len()) as u64);
     }
 
     /// Has a delivery that a sender's task began wait for its retry in the queue, where it never was: if there is room. It is an
@@ -167,14 +154,15 @@ impl Destination {
     pub(super) fn put_in(self: &Arc<Self>, flight: &Flight<'_>, target: Target) {
         let mut state = self.state();
         let config = Arc::clone(&state.config);
+        let bytes = flight.delivery.message.size_bytes();
         let refused = if state.life != Life::Open {
             Some(DeadLetterReason::Closed)
         } else {
-            state.no_room(&self.name, 1, flight.message.size_bytes()).map(|_| DeadLetterReason::QueueFull)
+            state.no_room(&self.name, 1, bytes).map(|_| DeadLetterReason::QueueFull)
         };
         if !target.slot.is_removed() && refused.is_none() {
             state.queue.push_waiting(flight.entry_for(target), Instant::now());
-            self.counters.running.sub(1);
+            flight.runs_no_more(1);
             drop(state);
             return self.rouse_for_retry();
         }
@@ -185,70 +173,81 @@ impl Destination {
             }
             _ => self.settle_removed(flight.content(), &target, flight.listeners, &config),
         }
-        self.counters.running.sub(1);
+        flight.runs_no_more(1);
     }
 
-    /// Makes one call and settles it. Gives back the instance if it may be used again.
+    /// Makes one call and settles it. Gives back the instance if it may be used again. `kit`: the worker's, where one makes it.
     pub(crate) async fn deliver(
         self: &Arc<Self>,
         flight: &mut Flight<'_>,
-        target: &Target,
+        turn: &Turn<'_>,
         instance: Option<Box<dyn ListenerInstance>>,
         manner: Manner,
+        mut kit: Option<&mut Kit>,
     ) -> (Settled, Option<Box<dyn ListenerInstance>>) {
-        let slot = &target.slot;
+        let slot: &Arc<Slot> = &turn.slot;
         if !slot.listener.is_ready() {
+            self.write(&mut kit);
             // Before the call begins: a listener that never becomes ready can still be taken away.
             let _ = guarded(&self.interrupt, pin!(slot.ready())).await;
             flight.now = None;
         }
-        let mut trial = target.trial;
+        let mut trial = turn.trial;
         if manner.in_senders_task() && slot.breaker.is_open() {
             trial = slot.breaker.begin_trial(Instant::now());
             if !trial {
-                return (self.unavailable(flight, target, manner), instance);
+                return (self.unavailable(flight, turn, manner), instance);
             }
             flight.is_trial();
         }
         let Some(_running) = slot.begin() else {
-            let config = self.config();
-            self.settle_removed(flight.content(), target, flight.listeners, &config);
-            self.counters.running.sub(1);
+            self.settle_removed(flight.content(), &turn.target(), flight.listeners, &self.config());
+            flight.runs_no_more(1);
             return (Settled::Ended, None);
         };
-        let started = flight.now.take().unwrap_or_else(Instant::now);
-        let own = after(started, slot.listener.call_deadline());
-        let delivery = Delivery {
-            message: Arc::clone(&flight.message),
-            values: flight.values.clone(),
-            response: flight.response.clone(),
-            listener: Arc::clone(&slot.name),
-            attempt: target.attempt,
-            worker: manner.worker(),
-            started,
-            deadline: manner.limit().map_or(own, |limit| own.min(limit)),
-            direct: manner.is_direct(),
-        };
-        let ended = if self.hooks.at_delivery() {
+        flight.begin(turn, manner);
+        let Ended { outcome, usage, instance } = if self.hooks.at_delivery() {
             // Boxed: hooks that are not there must not make the future of every delivery larger.
-            Box::pin(self.call_processed(slot, instance, &delivery)).await
+            Box::pin(self.call_processed(slot, instance, &flight.delivery, &mut kit)).await
         } else {
-            self.call(slot, instance, &delivery).await
+            self.call(slot, instance, &flight.delivery, &mut kit).await
         };
         let over = Instant::now();
-        slot.counters.end(ended.outcome.failure(), ended.usage);
-        self.tell_breaker(slot, ended.outcome.failure(), trial);
+        let failure = outcome.failure();
+        match &mut kit {
+            Some(kit) => kit.count_call(slot, failure, usage),
+            None => slot.counters.end(failure, usage),
+        }
+        self.tell_breaker(slot, failure, trial);
         if trial && manner.in_senders_task() {
             self.rouse_for_trial();
         }
-        self.counters.delivered.add(1);
-        // To settle anything else takes its time: a reply may wait for room.
-        let at_once = matches!(&ended.outcome, Outcome::Done(answer) if answer.reply.is_none());
-        let settled = self.settle(flight, target, &delivery, ended.outcome, ended.usage, manner).await;
-        flight.now = at_once.then_some(over);
-        let end = matches!(settled, Settled::Ended).then(|| flight.now.unwrap_or_else(Instant::now));
-        self.counters.latencies.record(&delivery, over, end);
-        (settled, ended.instance)
+        flight.count_delivered();
+        let outcome = match outcome {
+            Outcome::Done(Answer { reply: None, values, response }) => {
+                flight.complete(values, response);
+                flight.now = Some(over);
+                match kit {
+                    Some(kit) => kit.count_way(&self.counters.latencies, &flight.delivery, over),
+                    None => self.counters.latencies.record(&flight.delivery, over, Some(over)),
+                }
+                return (Settled::Ended, instance);
+            }
+            // To settle anything else takes its time: a reply may wait for room.
+            other => other,
+        };
+        self.write(&mut kit);
+        let settled = self.settle(flight, turn, outcome, usage, manner).await;
+        let end = matches!(settled, Settled::Ended).then(Instant::now);
+        self.counters.latencies.record(&flight.delivery, over, end);
+        (settled, instance)
+    }
+
+    /// Writes what a worker has counted: it may wait now.
+    fn write(&self, kit: &mut Option<&mut Kit>) {
+        if let Some(kit) = kit {
+            kit.write(&self.counters.latencies);
+        }
     }
 
     /// Has the listener's circuit breaker learn how a call ended.
@@ -288,28 +287,57 @@ impl Destination {
         slot: &Arc<Slot>,
         instance: Option<Box<dyn ListenerInstance>>,
         delivery: &Delivery,
+        kit: &mut Option<&mut Kit>,
     ) -> Ended {
         let instance = match instance {
             Some(instance) => instance,
             None => {
-                let make = pin!(async { slot.listener.instantiate(delivery.deadline).await });
-                let made = guarded(&self.interrupt, make).await;
-                match made {
-                    Ok(Ok(instance)) => {
-                        slot.counters.made_instance(delivery.started);
-                        instance
-                    }
-                    Ok(Err(fault)) => return Ended::spent(Outcome::Faulted(fault)),
-                    Err(stopped) => return Ended::spent(stopped.outcome()),
+                self.write(kit);
+                match self.make_instance(slot, delivery).await {
+                    Ok(instance) => instance,
+                    Err(outcome) => return Ended::spent(outcome),
                 }
             }
         };
-        let receive = pin!(async { instance.receive(delivery).await });
-        match guarded(&self.interrupt, receive).await {
-            Ok(ended) => ended,
-            Err(stopped) => Ended::spent(stopped.outcome()),
+        let mut instance = Some(instance);
+        let first = poll_fn(|cx| match instance.take() {
+            Some(instance) => Poll::Ready(begin(&self.interrupt, cx, || instance.receive(delivery))),
+            // It is ready at the first poll, and not polled again.
+            None => Poll::Pending,
+        });
+        let ended = match first.await {
+            First::Ended(ended) => ended,
+            First::Waits(call) => {
+                self.write(kit);
+                guarded_on(&self.interrupt, pin!(call)).await
+            }
+        };
+        ended.unwrap_or_else(|stopped| Ended::spent(stopped.outcome()))
+    }
+
+    async fn make_instance(
+        &self,
+        slot: &Arc<Slot>,
+        delivery: &Delivery,
+    ) -> Result<Box<dyn ListenerInstance>, Outcome> {
+        let make = pin!(async { slot.listener.instantiate(delivery.deadline).await });
+        match guarded(&self.interrupt, make).await {
+            Ok(Ok(instance)) => {
+                slot.counters.made_instance(delivery.started);
+                Ok(instance)
+            }
+            Ok(Err(fault)) => Err(Outcome::Faulted(fault)),
+            Err(stopped) => Err(stopped.outcome()),
         }
     }
+}
+
+/// Counts the delivery whose turn it was as waiting: it is in the queue again.
+fn waits_again(state: MutexGuard<'_, State>, flight: &mut Flight<'_>) {
+    flight.runs_no_more(1);
+    drop(state);
+    flight.keep_lane();
+    flight.settled();
 }
 
 impl Stopped {

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::flight::Turn;
 use super::{Destination, Life, State};
 use crate::entry::{Entry, Target, Targets};
 use crate::events::Event;
@@ -41,17 +42,17 @@ impl Destination {
     }
 
     /// Tells of a call that was stopped, unless the host stopped it.
-    pub(super) fn tell_fault(&self, message: &Message, target: &Target, outcome: &Outcome) {
+    pub(super) fn tell_fault(&self, message: &Message, turn: &Turn<'_>, outcome: &Outcome) {
         let Outcome::Faulted(fault) = outcome else { return };
         if fault.cause == Cause::Interrupted {
             return;
         }
         // One hop more than the message: a listener that sends because of it may bring about the next fault, and so on.
         self.events.push_caused(message.context().hop_count.saturating_add(1), || Event::ListenerFaulted {
-            listener: Arc::clone(&target.slot.name),
+            listener: Arc::clone(&turn.slot.name),
             destination: self.name.clone(),
             message_id: message.id(),
-            attempt: target.attempt,
+            attempt: turn.attempt,
             cause: fault.cause,
             text: fault.text.clone(),
         });

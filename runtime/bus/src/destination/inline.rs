@@ -43,20 +43,19 @@ impl Destination {
     pub(crate) async fn run_entry_inline(
         self: &Arc<Self>,
         entry: Entry,
-        present: &Arc<ListenerSet>,
+        present: &ListenerSet,
         manner: Manner,
     ) -> InlineEnd {
         let resting = self.tell_when_over();
-        let mut flight = Flight::new(self, entry, present);
-        while let Some(mut target) = flight.turn() {
+        let mut flight = Flight::new(self, entry, present, None);
+        while let Some(mut turn) = flight.turn() {
             loop {
-                let instance = target.slot.borrow_instance();
-                let (settled, instance) = self.deliver(&mut flight, &target, instance, manner).await;
-                target.slot.give_back(instance);
+                let instance = turn.slot.borrow_instance();
+                let (settled, instance) = self.deliver(&mut flight, &turn, instance, manner, None).await;
+                turn.slot.give_back(instance);
                 match settled {
                     Settled::Again(again) if matches!(manner, Manner::Inline(_)) => {
-                        flight.comes_again(&again);
-                        target = again;
+                        turn = flight.comes_again(again);
                     }
                     Settled::Again(again) => {
                         self.put_in(&flight, again);
@@ -67,8 +66,8 @@ impl Destination {
             }
             flight.settled();
         }
-        self.counters.finished.add(1);
-        let end = InlineEnd { response: flight.response.take(), failure: flight.failure.take() };
+        flight.count_finished();
+        let end = InlineEnd { response: flight.delivery.response.take(), failure: flight.failure.take() };
         drop(resting);
         end
     }

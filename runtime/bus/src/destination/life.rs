@@ -91,7 +91,7 @@ impl Destination {
         let mut closing = self.begin_to_close();
         let before = self.counters.dead_letters.get();
         self.room.wake_all();
-        let running = self.counters.running.get() > 0;
+        let running = self.state().running(&self.counters) > 0;
         self.stop_now().await;
         closing.through = true;
         Closed { dead_letters: self.counters.dead_letters.get() - before, interrupted: running }

@@ -1,7 +1,7 @@
 //! What a reader sees of a destination: its statistics. Reading changes nothing.
 
-use super::{Destination, Life};
-use crate::statistics::{Counter, DestinationStatistics};
+use super::{Destination, Life, State};
+use crate::statistics::{Counter, Counters, DestinationStatistics, OwnCounter, Tally};
 use crate::sync::Instant;
 
 impl Destination {
@@ -10,10 +10,10 @@ impl Destination {
     pub(crate) fn statistics(&self) -> DestinationStatistics {
         let counters = &self.counters;
         self.prune_dead_letters();
-        let [completed, reported, listener_removed] =
-            [&counters.completed, &counters.reported, &counters.listener_removed].map(Counter::get);
-        let [queue_wait, call, end_to_end] = counters.latencies.read();
         let mut state = self.state();
+        let completed = counters.completed.get() + state.tallied(|tally| &tally.completed);
+        let [reported, listener_removed] = [&counters.reported, &counters.listener_removed].map(Counter::get);
+        let [queue_wait, call, end_to_end] = counters.latencies.read();
         // Under both locks: a dead letter goes back to the queue, or is dropped, in one step.
         let (dead_letters_kept, dropped) = {
             let letters = self.dead_letters.lock();
@@ -46,7 +46,7 @@ impl Destination {
             queue_wait,
             call,
             end_to_end,
-            delivered: counters.delivered.get(),
+            delivered: counters.delivered.get() + state.tallied(|tally| &tally.delivered),
             completed,
             reported,
             failed: counters.failed(),
@@ -58,11 +58,23 @@ impl Destination {
             dead_letters_kept,
             redriven: counters.redriven.get(),
             waiting: state.queue.pairs(),
-            running: counters.running.get(),
-            finished: counters.finished.get(),
+            running: state.running(counters),
+            finished: counters.finished.get() + state.tallied(|tally| &tally.finished),
             accepted: counters.door.accepted.get(),
             duplicates: counters.door.duplicates.get(),
             owed: counters.door.owed.get(),
         }
+    }
+}
+
+impl State {
+    /// What the workers that there are have counted of one figure.
+    fn tallied(&self, figure: impl Fn(&Tally) -> &OwnCounter) -> u64 {
+        self.pool.claims.iter().map(|claim| figure(&claim.tally).get()).fold(0, u64::wrapping_add)
+    }
+
+    /// Pairs whose call runs, in workers and in senders' tasks.
+    pub(super) fn running(&self, counters: &Counters) -> u64 {
+        counters.running.get().wrapping_add(self.tallied(|tally| &tally.running))
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::Destination;
-use super::flight::Flight;
+use super::flight::{Flight, Turn};
 use crate::call::guarded;
 use crate::config::DestinationConfig;
 use crate::dead_letter::{DeadLetter, DeadLetterId, DeadLetterReason};
@@ -89,15 +89,14 @@ impl Destination {
     pub(crate) async fn settle(
         &self,
         flight: &mut Flight<'_>,
-        target: &Target,
-        delivery: &Delivery,
+        turn: &Turn<'_>,
         outcome: Outcome,
         usage: Usage,
         manner: Manner,
     ) -> Settled {
         let outcome = match outcome {
             Outcome::Done(answer) => {
-                self.complete(flight, delivery, answer, manner).await;
+                self.complete(flight, answer, manner).await;
                 return Settled::Ended;
             }
             failed => failed,
@@ -105,22 +104,23 @@ impl Destination {
         if let Some(kind) = outcome.failure() {
             self.counters.fail(kind);
         }
-        self.tell_fault(&flight.message, target, &outcome);
-        let last = LastAttempt { slot: &target.slot, attempts: target.attempt, outcome: &outcome, usage };
+        self.tell_fault(&flight.delivery.message, turn, &outcome);
+        let last = LastAttempt { slot: &turn.slot, attempts: turn.attempt, outcome: &outcome, usage };
         if manner.is_direct() {
             self.counters.reported.add(1);
             flight.failure = failure_of(&outcome);
-            self.end_running(&flight.message, failure_of(&outcome));
+            flight.runs_no_more(1);
+            flight.tell_settled(failure_of(&outcome));
             return Settled::Ended;
         }
         let config = self.config();
-        let decided = settlement::settle(&outcome, target.attempt, &config.retry, fastrand::f64());
+        let decided = settlement::settle(&outcome, turn.attempt, &config.retry, fastrand::f64());
         match decided {
             Settlement::RetryAfter(delay) if !manner.one_attempt() => {
                 self.counters.retried.add(1);
                 Settled::Again(Target {
-                    slot: Arc::clone(&target.slot),
-                    attempt: target.attempt + 1,
+                    slot: Arc::clone(&turn.slot),
+                    attempt: turn.attempt + 1,
                     due: Some(after(Instant::now(), delay)),
                     trial: false,
                     stood_aside: false,
@@ -132,51 +132,46 @@ impl Destination {
                     None => DeadLetterReason::Closed,
                 };
                 self.bury(flight.content(), Some(last), reason, &config);
-                self.counters.running.sub(1);
+                flight.runs_no_more(1);
                 Settled::Ended
             }
         }
     }
 
     /// Settles a delivery in the sender's task whose listener is not called for a while.
-    pub(super) fn unavailable(&self, flight: &mut Flight<'_>, target: &Target, manner: Manner) -> Settled {
+    pub(super) fn unavailable(&self, flight: &mut Flight<'_>, turn: &Turn<'_>, manner: Manner) -> Settled {
         match manner {
             Manner::Direct(_) => {
                 self.counters.reported.add(1);
                 flight.failure = Some(RequestError::ListenerUnavailable);
-                self.end_running(&flight.message, flight.failure.clone());
+                flight.runs_no_more(1);
+                flight.tell_settled(flight.failure.clone());
                 Settled::Ended
             }
             // On a queued type it waits, as the others do.
             Manner::CallerRuns(_) => {
-                let due = target.slot.breaker.trial_due().unwrap_or_else(Instant::now);
-                Settled::Again(Target { due: Some(due), ..target.clone() })
+                let due = turn.slot.breaker.trial_due().unwrap_or_else(Instant::now);
+                Settled::Again(Target { due: Some(due), ..turn.target() })
             }
             _ => {
-                let targets = std::slice::from_ref(target);
                 let reason = DeadLetterReason::ListenerUnavailable;
-                self.bury_all(flight.content(), targets, reason, &self.config());
-                self.counters.running.sub(1);
+                self.bury_all(flight.content(), &[turn.target()], reason, &self.config());
+                flight.runs_no_more(1);
                 Settled::Ended
             }
         }
     }
 
     /// A listener dealt with the message: its changes count, its reply goes out.
-    async fn complete(&self, flight: &mut Flight<'_>, delivery: &Delivery, answer: Answer, manner: Manner) {
-        if let Some(values) = answer.values {
-            flight.values = values;
-        }
-        if answer.response.is_some() {
-            flight.response = answer.response;
-        }
-        match answer.reply {
-            Some(reply) if manner.is_direct() => flight.response = Some(Box::new(reply)),
-            Some(reply) => self.route_reply(delivery, reply).await,
+    async fn complete(&self, flight: &mut Flight<'_>, answer: Answer, manner: Manner) {
+        let Answer { reply, values, response } = answer;
+        flight.change(values, response);
+        match reply {
+            Some(reply) if manner.is_direct() => flight.delivery.response = Some(Box::new(reply)),
+            Some(reply) => self.route_reply(&flight.delivery, reply).await,
             None => {}
         }
-        self.counters.completed.add(1);
-        self.end_running(&flight.message, None);
+        flight.complete(None, None);
     }
 
     /// Sends a returned reply to where the sender wants answers; one that is not accepted there becomes a dead letter here.
@@ -207,21 +202,20 @@ impl Destination {
     /// Settles a delivery whose task went away in the middle of it.
     pub(crate) fn settle_abandoned(
         self: &Arc<Self>,
-        content: Content<'_>,
-        target: &Target,
+        flight: &Flight<'_>,
+        turn: &Turn<'_>,
         outcome: &Outcome,
     ) {
         if let Some(kind) = outcome.failure() {
             self.counters.fail(kind);
         }
-        if target.trial {
-            target.slot.breaker.trial_without_call();
+        if turn.trial {
+            turn.slot.breaker.trial_without_call();
             self.rouse_for_trial();
         }
-        let last =
-            LastAttempt { slot: &target.slot, attempts: target.attempt, outcome, usage: Usage::default() };
-        self.bury(content, Some(last), DeadLetterReason::Closed, &self.config());
-        self.counters.running.sub(1);
+        let last = LastAttempt { slot: &turn.slot, attempts: turn.attempt, outcome, usage: Usage::default() };
+        self.bury(flight.content(), Some(last), DeadLetterReason::Closed, &self.config());
+        flight.runs_no_more(1);
     }
 
     /// Settles what was owed to a listener that is not there any more.
@@ -351,13 +345,6 @@ impl Destination {
             for _ in 0..pairs {
                 request.settled(failure());
             }
-        }
-    }
-
-    fn end_running(&self, message: &Message, failure: Option<RequestError>) {
-        self.counters.running.sub(1);
-        if let Some(request) = &message.request {
-            request.settled(failure);
         }
     }
 }

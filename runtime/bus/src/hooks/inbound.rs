@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{HookSet, Hooks, caught};
 use crate::delivery::Delivery;
 use crate::destination::Destination;
+use crate::kit::Kit;
 use crate::listener::{Ended, ListenerInstance, Usage};
 use crate::outcome::{Cause, Fault, Outcome};
 use crate::registration::Slot;
@@ -121,6 +122,7 @@ impl Destination {
         slot: &Arc<Slot>,
         instance: Option<Box<dyn ListenerInstance>>,
         delivery: &Delivery,
+        kit: &mut Option<&mut Kit>,
     ) -> Ended {
         let mut inbound = self.hooks.inbound(delivery);
         if let Err(text) = inbound.before() {
@@ -128,7 +130,7 @@ impl Destination {
             let outcome = inbound.after(failed(&text));
             return Ended { outcome, usage: Usage::default(), instance };
         }
-        let ended = self.call(slot, instance, &inbound.delivery).await;
+        let ended = self.call(slot, instance, &inbound.delivery, kit).await;
         Ended { outcome: inbound.after(ended.outcome), ..ended }
     }
 }

@@ -16,7 +16,6 @@ use std::sync::Arc;
 
 use crate::claim::Claim;
 use crate::entry::{Entry, Targets};
-use crate::message::Message;
 use crate::registration::{ListenerSet, Slot};
 use crate::sync::Instant;
 use aside::Aside;
@@ -206,14 +205,13 @@ impl Queue {
             }
             _ => false,
         };
-        let message = Arc::clone(&entry.message);
-        let pairs = entry.targets.pairs();
-        let is_behind = self.ready.insert_behind(entry, stood_aside);
-        if is_behind {
-            self.count_in(&message, pairs);
+        self.enter(&entry);
+        let put = self.ready.insert_behind(entry, stood_aside);
+        if let Err(entry) = &put {
+            self.leave(entry);
         }
         slot.set_returned(self.ready.any(stood_aside));
-        is_behind
+        put.is_ok()
     }
 
     /// Keeps an entry until it is due; others may pass it.
@@ -301,21 +299,17 @@ impl Queue {
     }
 
     fn enter(&mut self, entry: &Entry) {
-        self.count_in(&entry.message, entry.targets.pairs());
-    }
-
-    fn count_in(&mut self, message: &Message, pairs: u64) {
         self.entries += 1;
-        self.pairs += pairs;
-        if message.enter_queue() {
-            self.bytes += message.size_bytes();
+        self.pairs += entry.targets.pairs();
+        if entry.enter_queue() {
+            self.bytes += entry.message.size_bytes();
         }
     }
 
     fn leave(&mut self, entry: &Entry) {
         self.entries -= 1;
         self.pairs -= entry.targets.pairs();
-        if entry.message.leave_queue() {
+        if entry.leave_queue() {
             self.bytes -= entry.message.size_bytes();
         }
     }

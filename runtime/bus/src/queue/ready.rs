@@ -38,15 +38,19 @@ impl Ready {
     }
 
     /// Puts an entry behind the last one of its priority that `is_before` names; false when there is none.
-    pub(super) fn insert_behind(&mut self, entry: Entry, is_before: impl Fn(&Entry) -> bool) -> bool {
+    pub(super) fn insert_behind(
+        &mut self,
+        entry: Entry,
+        is_before: impl Fn(&Entry) -> bool,
+    ) -> Result<(), Entry> {
         let line = self.line(&entry);
         let Some((last, _)) = line.iter().enumerate().filter(|(_, known)| is_before(known)).last() else {
-            return false;
+            return Err(entry);
         };
         let before: Vec<Entry> = (0..=last).filter_map(|_| line.pop_front()).collect();
         line.push_front(entry);
         before.into_iter().rev().for_each(|entry| line.push_front(entry));
-        true
+        Ok(())
     }
 
     pub(super) fn any(&self, is_one: impl Fn(&Entry) -> bool) -> bool {

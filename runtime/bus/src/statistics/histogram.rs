@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use histogram::{AtomicHistogram, Config};
 
+use super::staged::Run;
 use super::{Counter, Quantiles};
 use crate::limits::{FUEL_COUNTED_MAX, LATENCY_COUNTED_MAX};
 use crate::sync::OnceLock;
@@ -26,10 +27,30 @@ const fn config(largest: u64) -> Config {
 #[derive(Debug, Default)]
 pub(crate) struct LatencyHistogram(Histogram);
 
+/// A duration as it is counted.
+pub(super) fn nanos(latency: Duration) -> u64 {
+    u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Two figures with the same answer fall into the same bucket.
+pub(super) fn bucket(figure: u64) -> u64 {
+    let shift = (figure | 1).ilog2().saturating_sub(u32::from(GROUPING_POWER));
+    (u64::from(shift) << (GROUPING_POWER + 1)) | (figure >> shift)
+}
+
 impl LatencyHistogram {
     pub(crate) fn record(&self, latency: Duration) {
-        let nanos = u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX);
-        self.0.record(&LATENCY, nanos, LATENCY_COUNTED_MAX.as_nanos() as u64);
+        self.add(nanos(latency), 1);
+    }
+
+    /// Records figures that fall into one bucket.
+    pub(super) fn write(&self, run: &Run) {
+        let (max, count) = run.parts();
+        self.add(max, count);
+    }
+
+    fn add(&self, figure: u64, count: u64) {
+        self.0.add(&LATENCY, figure, count, LATENCY_COUNTED_MAX.as_nanos() as u64);
     }
 
     pub(crate) fn read(&self) -> Option<Quantiles<Duration>> {
@@ -47,7 +68,17 @@ pub(crate) struct FuelHistogram(Histogram);
 
 impl FuelHistogram {
     pub(crate) fn record(&self, fuel: u64) {
-        self.0.record(&FUEL, fuel, FUEL_COUNTED_MAX);
+        self.add(fuel, 1);
+    }
+
+    /// Records figures that fall into one bucket.
+    pub(super) fn write(&self, run: &Run) {
+        let (max, count) = run.parts();
+        self.add(max, count);
+    }
+
+    fn add(&self, figure: u64, count: u64) {
+        self.0.add(&FUEL, figure, count, FUEL_COUNTED_MAX);
     }
 
     pub(crate) fn read(&self) -> Option<Quantiles<u64>> {
@@ -70,14 +101,14 @@ struct Buckets {
 }
 
 impl Histogram {
-    fn record(&self, config: &Config, figure: u64, counted_max: u64) {
+    fn add(&self, config: &Config, figure: u64, count: u64, counted_max: u64) {
         let buckets = self.0.get_or_init(|| Buckets {
             counts: AtomicHistogram::with_config(config),
             max: Counter::default(),
         });
         buckets.max.raise_to(figure);
         // It is within the bounds, so that there is a bucket.
-        let _ = buckets.counts.increment(figure.min(counted_max));
+        let _ = buckets.counts.add(figure.min(counted_max), count);
     }
 
     /// None while nothing was recorded.

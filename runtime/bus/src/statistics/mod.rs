@@ -3,6 +3,8 @@
 
 mod histogram;
 mod snapshot;
+mod staged;
+mod tally;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,6 +15,9 @@ use crate::listener::Usage;
 use crate::outcome::FailureKind;
 use crate::sync::{AtomicU64, Instant, Ordering};
 use histogram::{FuelHistogram, LatencyHistogram};
+
+pub(crate) use staged::{StagedCalls, StagedLatencies};
+pub(crate) use tally::{OwnCounter, Tally};
 
 pub use snapshot::{DestinationStatistics, ListenerStatistics, Quantiles};
 

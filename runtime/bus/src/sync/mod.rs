@@ -23,7 +23,7 @@ pub(crate) use primitives::{
 };
 /// Made once and then only read: what is raced for holds nothing yet, so that no schedule can tell who made it.
 pub(crate) use std::sync::OnceLock;
-pub(crate) use wakers::Wakers;
+pub(crate) use wakers::{Seat, Wakers};
 
 /// The moment `duration` from `now`; a duration too long for the clock is as good as a century.
 pub(crate) fn after(now: Instant, duration: std::time::Duration) -> Instant {

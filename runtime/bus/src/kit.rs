@@ -1,0 +1,94 @@
+//! What one worker owns: an instance of each listener that it called, and the figures that it has not written yet. It takes
+//! nothing from a queue and settles nothing.
+
+use std::sync::Arc;
+
+use crate::delivery::Delivery;
+use crate::listener::{ListenerInstance, Usage};
+use crate::outcome::FailureKind;
+use crate::registration::Slot;
+use crate::statistics::{Latencies, StagedCalls, StagedLatencies};
+use crate::sync::Instant;
+
+/// What one worker owns.
+pub(crate) struct Kit {
+    /// The worker's number.
+    pub(crate) number: u32,
+    /// What the clock said a moment ago, as long as nothing was waited for since.
+    pub(crate) now: Option<Instant>,
+    /// A destination has few listeners, so that a list is the quickest map.
+    held: Vec<Held>,
+    latencies: StagedLatencies,
+}
+
+/// What a worker has of one listener.
+struct Held {
+    slot: Arc<Slot>,
+    /// An instance that no call uses; none while one does, or when the last one is spent.
+    idle: Option<Box<dyn ListenerInstance>>,
+    calls: StagedCalls,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.calls.write(&self.slot.counters);
+    }
+}
+
+impl Kit {
+    pub(crate) fn new(number: u32) -> Self {
+        Self { number, now: None, held: Vec::new(), latencies: StagedLatencies::default() }
+    }
+
+    fn of(&mut self, slot: &Arc<Slot>) -> Option<&mut Held> {
+        self.held.iter_mut().find(|held| Arc::ptr_eq(&held.slot, slot))
+    }
+
+    /// Takes the instance of `slot` out, if there is one that can be used.
+    pub(crate) fn take(&mut self, slot: &Arc<Slot>) -> Option<Box<dyn ListenerInstance>> {
+        self.of(slot).and_then(|held| held.idle.take()).filter(|instance| instance.is_usable())
+    }
+
+    /// Keeps an instance for the next message, if it can be used again.
+    pub(crate) fn keep(&mut self, slot: &Arc<Slot>, instance: Option<Box<dyn ListenerInstance>>) {
+        if slot.is_removed() {
+            return self.forget_removed();
+        }
+        match self.of(slot) {
+            Some(held) => held.idle = instance,
+            None => {
+                self.held.push(Held { slot: Arc::clone(slot), idle: instance, calls: StagedCalls::default() })
+            }
+        }
+    }
+
+    /// Lets go of instances whose listener was removed, and of those that may not be used again.
+    pub(crate) fn forget_removed(&mut self) {
+        self.held.retain_mut(|held| {
+            if held.idle.as_ref().is_some_and(|instance| !instance.is_usable()) {
+                held.idle = None;
+            }
+            !held.slot.is_removed()
+        });
+    }
+
+    /// Counts a call of a listener that ended.
+    pub(crate) fn count_call(&mut self, slot: &Arc<Slot>, failure: Option<FailureKind>, usage: Usage) {
+        match self.of(slot) {
+            Some(held) => held.calls.end(&slot.counters, failure, usage),
+            // Its first call.
+            None => slot.counters.end(failure, usage),
+        }
+    }
+
+    /// Counts how long the way of a message took whose call is over and settled.
+    pub(crate) fn count_way(&mut self, latencies: &Latencies, delivery: &Delivery, over: Instant) {
+        self.latencies.record(latencies, delivery, over);
+    }
+
+    /// Writes what is counted and not written: before anything is waited for.
+    pub(crate) fn write(&mut self, latencies: &Latencies) {
+        self.latencies.write(latencies);
+        self.held.iter_mut().for_each(|held| held.calls.write(&held.slot.counters));
+    }
+}
