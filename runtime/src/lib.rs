@@ -13,7 +13,7 @@ mod platform;
 mod sandbox;
 mod settings;
 
-pub use host::{LogLine, LogSink, LogStream};
+pub use host::{LogLevel, LogLine, LogSink, LogStream};
 
 pub use sandbus_bus as bus;
 

@@ -37,6 +37,16 @@ pub const SEND_BYTES_MAX: usize = 1 << 20;
 pub const LOG_BYTES_MAX: usize = 64 << 10;
 /// Bytes of one log line after escaping.
 pub const LOG_LINE_BYTES_MAX: usize = 1 << 10;
+/// Keys and values that a guest keeps through `wasi:keyvalue`, in bytes: notes between messages, not a database.
+pub const KEYVALUE_BYTES_MAX: usize = 1 << 20;
+/// Bytes of one such value; as much as one call may print.
+pub const KEYVALUE_VALUE_BYTES_MAX: usize = 64 << 10;
+/// Bytes of one such key or of the name of a bucket; they are names, not content.
+pub const KEYVALUE_KEY_BYTES_MAX: usize = 255;
+/// Such keys of one guest, in all its buckets: what each costs beside its bytes stays below 2 MiB.
+pub const KEYVALUE_KEYS_MAX: usize = 10_000;
+/// Buckets of one guest; components that were written for other hosts open one or two.
+pub const KEYVALUE_BUCKETS_MAX: usize = 16;
 /// Live instances of one guest.
 pub const INSTANCES_MAX: usize = 32;
 /// Linear memory of all instances of one guest, in bytes: half of what all guests have.

@@ -34,6 +34,8 @@ pub struct GuestLimits {
     pub send_bytes_max: usize,
     /// Bytes of log lines that one call may write.
     pub log_bytes_max: usize,
+    /// Keys and values that all its instances together keep through `wasi:keyvalue`, in bytes; with 0 it has no store.
+    pub keyvalue_bytes_max: usize,
     /// Live instances.
     pub instances_max: usize,
     /// Linear memory of all its instances together.
@@ -54,6 +56,7 @@ impl Default for GuestLimits {
             sends_max: limits::SENDS_MAX,
             send_bytes_max: limits::SEND_BYTES_MAX,
             log_bytes_max: limits::LOG_BYTES_MAX,
+            keyvalue_bytes_max: limits::KEYVALUE_BYTES_MAX,
             instances_max: limits::INSTANCES_MAX,
             total_memory_bytes_max: limits::GUEST_TOTAL_MEMORY_BYTES_MAX,
         }
@@ -97,6 +100,8 @@ pub struct GuestSettings {
     pub circuit_breaker: Option<CircuitBreaker>,
     /// Its environment variables.
     pub env: BTreeMap<String, String>,
+    /// Its own configuration, which it reads through `wasi:config`.
+    pub config: BTreeMap<String, String>,
     /// How its file is made, where that is known.
     pub build: Option<BuildCommand>,
     /// Whether it is loaded at all.
@@ -115,6 +120,7 @@ impl GuestSettings {
             limits: GuestLimits::default(),
             circuit_breaker: Some(CircuitBreaker::default()),
             env: BTreeMap::new(),
+            config: BTreeMap::new(),
             build: None,
             enabled: true,
         }

@@ -19,6 +19,7 @@ golden! {
     call_with_a_mock_answers_the_guests_request: "call guests/zoo.wasm 'request t/b 1000 how much' --mock t/b=42";
     call_repeated_keeps_the_instance: "call guests/zoo.wasm count --repeat 3";
     call_with_an_environment: "call guests/zoo.wasm env --env LEVEL=info";
+    call_with_a_configuration: "call guests/host_interfaces.wasm 'config rc level' --config level=info";
     call_of_a_guest_of_a_manifest_that_is_not_there: "call nobody hello -f sample-guests/echo/sandbus.toml";
 }
 

@@ -17,6 +17,7 @@ mod hostile_messages;
 mod hostile_structures;
 mod hostile_time;
 mod instances;
+mod interfaces;
 mod lifecycle;
 mod limits;
 mod loading;

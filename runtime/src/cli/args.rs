@@ -153,6 +153,9 @@ pub(super) struct Call {
     /// An environment variable of the guest
     #[arg(long = "env", value_name = "K=V")]
     pub(super) env: Vec<String>,
+    /// A key of the guest's own configuration, which it reads through wasi:config
+    #[arg(long = "config", value_name = "K=V")]
+    pub(super) config: Vec<String>,
     /// A grant: send=DEST, listen=DEST or create=PREFIX
     #[arg(long = "grant", value_name = "KIND=VALUE")]
     pub(super) grants: Vec<String>,

@@ -60,9 +60,11 @@ fn guest(call: &Call, global: &Global) -> Result<(GuestSettings, RuntimeSettings
         let (kind, name) = pair(typed)?;
         spec.push(format!("grants.{kind}={name}"));
     }
-    for typed in &call.env {
-        let (key, value) = pair(typed)?;
-        spec.push(format!("env.{key}=\"{value}\""));
+    for (table, typed) in [("env", &call.env), ("config", &call.config)] {
+        for typed in typed {
+            let (key, value) = pair(typed)?;
+            spec.push(format!("{table}.{key}=\"{value}\""));
+        }
     }
     for typed in &call.mocks {
         let (destination, _) = pair(typed)?;

@@ -9,7 +9,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use super::args::{Global, When};
 use crate::diagnostic::{Problem, Problems, RenderOptions};
-use crate::host::{LogLine, LogSink, LogStream};
+use crate::host::{LogLine, LogSink};
 
 /// The exit code when whoever reads stdout went away.
 pub(super) const READER_WENT_AWAY: u8 = 141;
@@ -125,7 +125,8 @@ fn log_document(line: &LogLine) -> Json {
         "v": 1,
         "event": "log",
         "guest": &*line.guest,
-        "stream": match line.stream { LogStream::Stdout => "stdout", LogStream::Stderr => "stderr" },
+        "stream": line.stream.name(),
+        "level": line.stream.level().name(),
         "destination": line.message.as_ref().map(|message| message.destination().as_str()),
         "message_id": line.message.as_ref().map(|message| message.id().to_string()),
         "worker": line.worker,

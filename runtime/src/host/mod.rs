@@ -2,22 +2,30 @@
 //! and retries nothing.
 
 pub(crate) mod bindings;
+mod buckets;
 mod convert;
 mod current_message;
 mod destinations;
 mod fuel;
+mod keyvalue;
 mod left;
+mod linking;
+mod log_line;
+mod logging;
 mod memory;
 mod message_bus;
 mod output;
+mod own_config;
 mod state;
 mod wasi;
 
+pub(crate) use buckets::Buckets;
 pub(crate) use convert::{reply, wire_message};
 pub(crate) use fuel::HostFuel;
 pub(crate) use left::Made;
+pub(crate) use linking::{OFFERED, is_offered, link};
+pub(crate) use log_line::tracing_sink;
+pub use log_line::{LogLevel, LogLine, LogSink, LogStream};
 pub(crate) use memory::{Denied, MemoryLimiter, Reclaim, TotalMemory, Whose};
-pub(crate) use output::{GuestOutput, GuestStream, escaped, tracing_sink};
-pub use output::{LogLine, LogSink, LogStream};
+pub(crate) use output::{GuestOutput, GuestStream, escaped};
 pub(crate) use state::{GuestFacts, HostState, Phase, Receiving};
-pub(crate) use wasi::meter_wasi;

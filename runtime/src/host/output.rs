@@ -13,51 +13,8 @@ use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
 use super::fuel::HostFuel;
+use super::log_line::{LogLevel, LogLine, LogSink, LogStream};
 use crate::limits::LOG_LINE_BYTES_MAX;
-
-/// Which of its outputs a guest wrote to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogStream {
-    /// Standard output.
-    Stdout,
-    /// Standard error.
-    Stderr,
-}
-
-/// One line that a guest printed: escaped, at most 1 KiB.
-#[derive(Debug, Clone)]
-pub struct LogLine {
-    /// Who printed it.
-    pub guest: Arc<str>,
-    /// Where to.
-    pub stream: LogStream,
-    /// The message in hand; none in `activate` and `deactivate`.
-    pub message: Option<Arc<Message>>,
-    /// The number of the worker that made the call, where a worker did.
-    pub worker: Option<u32>,
-    /// The line.
-    pub text: String,
-}
-
-/// Takes the lines that guests print. It is called in the guest's call and must not wait.
-pub type LogSink = Arc<dyn Fn(&LogLine) + Send + Sync>;
-
-/// A sink that makes each line a `tracing` event of the target `sandbus::guest`.
-pub(crate) fn tracing_sink() -> LogSink {
-    Arc::new(|line: &LogLine| {
-        let message_id = line.message.as_ref().map(|message| tracing::field::display(message.id()));
-        let destination = line.message.as_ref().map(|message| message.destination().as_str());
-        let (guest, worker, text) = (&*line.guest, line.worker, line.text.as_str());
-        match line.stream {
-            LogStream::Stdout => {
-                tracing::info!(target: "sandbus::guest", guest, destination, worker, message_id, "{text}");
-            }
-            LogStream::Stderr => {
-                tracing::warn!(target: "sandbus::guest", guest, destination, worker, message_id, "{text}");
-            }
-        }
-    })
-}
 
 /// The output of one instance, shared with the streams that its WASI context hands out.
 pub(crate) struct GuestOutput {
@@ -106,7 +63,7 @@ impl GuestOutput {
     pub(crate) fn end(&self) -> String {
         let mut state = self.state();
         for stream in [LogStream::Stdout, LogStream::Stderr] {
-            let rest = std::mem::take(state.buffer(stream));
+            let rest = state.buffer(stream).map(std::mem::take).unwrap_or_default();
             if !rest.is_empty() {
                 self.line(&mut state, stream, &rest);
             }
@@ -120,6 +77,35 @@ impl GuestOutput {
         std::mem::take(&mut state.stderr_tail)
     }
 
+    /// Takes what came through `wasi:logging`: each line for itself, with its context before it, from the same bytes of the
+    /// call that the streams have.
+    pub(crate) fn log(&self, level: LogLevel, context: &str, message: &str) {
+        self.fuel.charge_bytes(context.len() + message.len());
+        let mut state = self.state();
+        let mut rest = Some(message);
+        while let Some(text) = rest {
+            if state.bytes_left == 0 {
+                // Not line by line: there may be millions of them, and this costs the guest nothing.
+                state.bytes_cut += text.len() + 1;
+                break;
+            }
+            let (line, after) =
+                text.split_once('\n').map_or((text, None), |(line, after)| (line, Some(after)));
+            let separator = if context.is_empty() { "" } else { ": " };
+            let mut whole = String::new();
+            for part in [context, separator, line] {
+                let taken = part.floor_char_boundary(state.bytes_left);
+                state.bytes_left -= taken;
+                state.bytes_cut += part.len() - taken;
+                whole.push_str(part.get(..taken).unwrap_or_default());
+            }
+            // The end of a line counts, so that empty ones are not for nothing.
+            state.bytes_left = state.bytes_left.saturating_sub(1);
+            self.line(&mut state, LogStream::Logging(level), whole.as_bytes());
+            rest = after;
+        }
+    }
+
     fn write(&self, stream: LogStream, bytes: &[u8]) {
         self.fuel.charge_bytes(bytes.len());
         let mut state = self.state();
@@ -129,12 +115,14 @@ impl GuestOutput {
         let mut rest = bytes.get(..taken).unwrap_or_default();
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
             let (line, after) = rest.split_at(end);
-            let mut whole = std::mem::take(state.buffer(stream));
+            let mut whole = state.buffer(stream).map(std::mem::take).unwrap_or_default();
             whole.extend_from_slice(line);
             self.line(&mut state, stream, &whole);
             rest = after.get(1..).unwrap_or_default();
         }
-        state.buffer(stream).extend_from_slice(rest);
+        if let Some(buffer) = state.buffer(stream) {
+            buffer.extend_from_slice(rest);
+        }
     }
 
     fn line(&self, state: &mut State, stream: LogStream, bytes: &[u8]) {
@@ -153,10 +141,12 @@ impl GuestOutput {
 }
 
 impl State {
-    fn buffer(&mut self, stream: LogStream) -> &mut Vec<u8> {
+    /// The unfinished line of a stream of bytes.
+    fn buffer(&mut self, stream: LogStream) -> Option<&mut Vec<u8>> {
         match stream {
-            LogStream::Stdout => &mut self.stdout,
-            LogStream::Stderr => &mut self.stderr,
+            LogStream::Stdout => Some(&mut self.stdout),
+            LogStream::Stderr => Some(&mut self.stderr),
+            LogStream::Logging(_) => None,
         }
     }
 }
@@ -279,6 +269,31 @@ mod tests {
         assert_eq!(lines[0], "a\\u{1b}[2Jb");
         assert_eq!(lines[1], "x".repeat(12));
         assert_eq!(lines[2], "… 88 bytes of output cut: one call may write no more");
+    }
+
+    #[test]
+    fn lines_of_the_logging_interface_share_the_bytes_of_the_call() {
+        let (output, lines) = collecting();
+        output.begin(None, None, 20);
+        output.write(LogStream::Stdout, b"12345\n");
+        output.log(LogLevel::Error, "shop", "one\ntwo");
+        output.log(LogLevel::Info, "", &"\n".repeat(1_000_000));
+        output.end();
+        let lines = lines.lock().unwrap();
+        // 6 + 10 + the 4 that are left of "shop: two"; of the rest not even the empty lines come.
+        assert_eq!(
+            *lines,
+            ["12345", "shop: one", "shop", "… 1000006 bytes of output cut: one call may write no more"]
+        );
+    }
+
+    #[test]
+    fn a_line_of_the_logging_interface_cannot_forge_another() {
+        let (output, lines) = collecting();
+        output.begin(None, None, 1_000);
+        output.log(LogLevel::Warn, "a\nb\u{202e}", "\x1b[2Jc");
+        output.end();
+        assert_eq!(*lines.lock().unwrap(), ["a\\nb\\u{202e}: \\u{1b}[2Jc"]);
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! The host's side of one instance: who the guest is, which call runs, and what that call may still do. It makes no
 //! store and calls no guest.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock, Weak};
 
 use sandbus_bus::{Bus, Delivery, MessageListener, Origin, Reply, Values};
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
+use super::buckets::Buckets;
 use super::fuel::HostFuel;
 use super::left::Made;
 use super::memory::{MemoryLimiter, TotalMemory};
@@ -23,6 +25,10 @@ pub(crate) struct GuestFacts {
     pub(crate) bus: Bus,
     /// The linear memory of all its instances.
     pub(crate) memory: TotalMemory,
+    /// Its own configuration.
+    pub(crate) config: BTreeMap<String, String>,
+    /// What it keeps through `wasi:keyvalue`; shared by all of its builds.
+    pub(crate) buckets: Arc<Buckets>,
     /// The guest as a listener, so that it can start to listen while it runs.
     pub(crate) listener: OnceLock<Weak<dyn MessageListener>>,
     /// What it has made of destinations; shared by all of its builds.
@@ -139,6 +145,11 @@ impl HostState {
     /// Whether this is the first denial of the call.
     pub(crate) fn first_denial(&mut self) -> bool {
         !std::mem::replace(&mut self.denial_said, true)
+    }
+
+    /// Where the host's side of its resources is; it takes no more than so many.
+    pub(super) fn resources(&mut self) -> &mut ResourceTable {
+        &mut self.table
     }
 
     pub(crate) fn phase(&self) -> &Phase {

@@ -1,8 +1,7 @@
-//! Environment variables: how they are written, read, shown and looked up.
+//! Environment variables and own configuration of guests: how they are written, read, shown and looked up.
 
 use std::collections::BTreeMap;
 
-use super::guest_keys::GuestDraft;
 use super::keys::{quoted, quoted_key};
 use super::slot::{Findings, Slot};
 use super::tree::{Entry, Kind, Place};
@@ -26,8 +25,11 @@ pub(super) enum VariableValue {
     },
 }
 
-/// Reads the table of them.
-pub(super) fn read(draft: &mut GuestDraft, slot: &mut Slot<'_>) {
+/// Variables by their names.
+pub(super) type Variables = BTreeMap<String, Variable>;
+
+/// Reads the table of them; what is there under other names stays.
+pub(super) fn read(variables: &mut Variables, slot: &mut Slot<'_>) {
     let Kind::Table(table) = &slot.node.kind else {
         slot.wrong_type::<()>("a table such as { LEVEL = \"info\" }");
         return;
@@ -41,7 +43,7 @@ pub(super) fn read(draft: &mut GuestDraft, slot: &mut Slot<'_>) {
         }
         let mut below = Slot { owner: slot.owner, key: &key, node: &entry.node, findings: slot.findings };
         if let Some(value) = variable(&mut below) {
-            draft.env.insert(name.clone(), Variable { value, place: entry.node.place.clone() });
+            variables.insert(name.clone(), Variable { value, place: entry.node.place.clone() });
         }
     }
 }
@@ -76,7 +78,7 @@ pub(super) fn variable(slot: &mut Slot<'_>) -> Option<VariableValue> {
 
 /// Environment variables as TOML. A secret that stands literally is shown as taken from a variable of the host, so that
 /// no output repeats it.
-pub(super) fn show(env: &BTreeMap<String, Variable>) -> String {
+pub(super) fn show(env: &Variables) -> String {
     let shown: Vec<String> = env
         .iter()
         .map(|(name, variable)| {

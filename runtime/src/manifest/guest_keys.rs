@@ -1,10 +1,8 @@
 //! The keys of `[guests.NAME]`.
 
-use std::collections::BTreeMap;
-
 use sandbus_bus::CircuitBreaker;
 
-use super::env::{self, Variable};
+use super::env::{self, Variables};
 use super::keys::{Key, key, quoted, quoted_list};
 use super::ranges;
 use super::runtime_keys::{narrow, set, shown, shown_size};
@@ -24,7 +22,8 @@ pub(super) struct GuestDraft {
     pub(super) listens_to: Vec<String>,
     pub(super) grants: Grants,
     pub(super) limits: GuestLimits,
-    pub(super) env: BTreeMap<String, Variable>,
+    pub(super) env: Variables,
+    pub(super) config: Variables,
     pub(super) breaker: CircuitBreaker,
     pub(super) breaker_off: bool,
     pub(super) build_command: Option<String>,
@@ -148,6 +147,11 @@ pub(super) const GUEST: &[Key<GuestDraft>] = &[
         |draft| Some(shown_size(draft.limits.log_bytes_max)),
     ),
     key(
+        "limits.keyvalue-bytes",
+        |draft, slot| set(&mut draft.limits.keyvalue_bytes_max, slot.size(ranges::KEYVALUE_BYTES)),
+        |draft| Some(shown_size(draft.limits.keyvalue_bytes_max)),
+    ),
+    key(
         "instances-max",
         |draft, slot| set(&mut draft.limits.instances_max, slot.count(ranges::INSTANCES)),
         |draft| Some(shown(draft.limits.instances_max)),
@@ -197,7 +201,8 @@ pub(super) const GUEST: &[Key<GuestDraft>] = &[
         },
         |draft| shown_breaker(draft, |breaker| quoted(&show_duration(breaker.cooldown))),
     ),
-    key("env", env::read, |draft| Some(env::show(&draft.env))),
+    key("env", |draft, slot| env::read(&mut draft.env, slot), |draft| Some(env::show(&draft.env))),
+    key("config", |draft, slot| env::read(&mut draft.config, slot), |draft| Some(env::show(&draft.config))),
     key(
         "build.command",
         |draft, slot| draft.build_command = slot.some_text(),

@@ -33,6 +33,8 @@ pub(super) const SENDS: RangeInclusive<u64> = 0..=1_000_000;
 pub(super) const SEND_BYTES: RangeInclusive<u64> = 0..=GIB;
 /// Bytes of log lines that a call may write.
 pub(super) const LOG_BYTES: RangeInclusive<u64> = 0..=64 * MIB;
+/// Bytes that a guest may keep as keys and values; none is a legal choice: then it has no store.
+pub(super) const KEYVALUE_BYTES: RangeInclusive<u64> = 0..=GIB;
 /// Live instances, of a guest and of all.
 pub(super) const INSTANCES: RangeInclusive<u64> = 1..=100_000;
 /// How long a drain may take; nothing is a legal choice.

@@ -9,7 +9,7 @@ use sandbus_bus::CustomType;
 use super::Manifest;
 use super::check::check_references;
 use super::document::Document;
-use super::env::{VariableValue, host_value, warn_of_secret};
+use super::env::{VariableValue, Variables, host_value, warn_of_secret};
 use super::guest_keys::GuestDraft;
 use super::keys::{Origins, quoted_key};
 use super::runtime_keys::below;
@@ -115,7 +115,8 @@ fn settings(name: &str, draft: &GuestDraft, base: &Path, findings: &mut Findings
         grants: draft.grants.clone(),
         limits: draft.limits.clone(),
         circuit_breaker: (!draft.breaker_off).then_some(draft.breaker),
-        env: environment(name, draft, findings),
+        env: looked_up(name, draft, "env", &draft.env, findings),
+        config: looked_up(name, draft, "config", &draft.config, findings),
         build: draft.build_command.clone().map(|command| BuildCommand {
             command,
             workdir: draft
@@ -127,12 +128,18 @@ fn settings(name: &str, draft: &GuestDraft, base: &Path, findings: &mut Findings
     }
 }
 
-/// The variables of a guest, those of the host looked up. A guest that is not loaded needs none.
-fn environment(guest: &str, draft: &GuestDraft, findings: &mut Findings) -> BTreeMap<String, String> {
+/// The variables of one table of a guest, those of the host looked up. A guest that is not loaded needs none.
+fn looked_up(
+    guest: &str,
+    draft: &GuestDraft,
+    table: &str,
+    variables: &Variables,
+    findings: &mut Findings,
+) -> BTreeMap<String, String> {
     let owner = format!("guest `{guest}`");
-    let mut env = BTreeMap::new();
-    for (name, variable) in &draft.env {
-        let key = format!("env.{name}");
+    let mut texts = BTreeMap::new();
+    for (name, variable) in variables {
+        let key = format!("{table}.{name}");
         if let VariableValue::Text(_) = &variable.value {
             warn_of_secret(&owner, &key, name, &variable.place, findings);
         }
@@ -140,10 +147,10 @@ fn environment(guest: &str, draft: &GuestDraft, findings: &mut Findings) -> BTre
         let mut unheard = Findings::default();
         let findings = if draft.disabled { &mut unheard } else { &mut *findings };
         if let Some(value) = host_value(&owner, &key, &variable.value, &variable.place, findings) {
-            env.insert(name.clone(), value);
+            texts.insert(name.clone(), value);
         }
     }
-    env
+    texts
 }
 
 /// Problems in the order of the file; those of the command line behind it, in the order in which they were found.

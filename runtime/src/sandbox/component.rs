@@ -5,31 +5,18 @@ use std::path::Path;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
-use wasmtime::component::types::{ComponentInstance as InstanceTypes, ComponentItem};
+use wasmtime::component::types::{Component as Types, ComponentInstance as InstanceTypes, ComponentItem};
 use wasmtime::component::{Component, InstancePre, Linker};
 
 use super::cache::Compiled;
 use super::compile::{Cancel, CompileError};
 use super::engine::SandboxEngine;
 use super::prescan::{ComponentFigures, PrescanError, prescan};
-use crate::host::bindings::{
-    Plugin, exports::sandbus::bus::lifecycle, exports::sandbus::bus::message_listener,
-};
-use crate::host::{HostState, meter_wasi};
+use crate::host::bindings::exports::sandbus::bus::{lifecycle, message_listener};
+use crate::host::{HostState, OFFERED, is_offered, link};
 
 const LISTENER: &str = "sandbus:bus/message-listener@0.1.0";
 const LIFECYCLE: &str = "sandbus:bus/lifecycle@0.1.0";
-
-/// The interfaces that the host offers; of `wasi` any version 0.2.
-const OFFERED: [&str; 7] = [
-    "sandbus:bus/types",
-    "sandbus:bus/current-message",
-    "sandbus:bus/message-bus",
-    "sandbus:bus/destinations",
-    "wasi:cli, wasi:clocks, wasi:io, wasi:random",
-    "wasi:filesystem (empty: no directory is granted)",
-    "wasi:sockets (every connection is denied)",
-];
 
 /// A component that was compiled and checked.
 #[derive(Clone)]
@@ -247,7 +234,7 @@ impl SandboxEngine {
             check.lifecycle(instance).map_err(type_error)?;
         }
         let pre = self
-            .linker()
+            .linker(&types)
             .and_then(|linker| linker.instantiate_pre(component))
             .map_err(|error| LoadError::ImportType { path: path.clone(), reason: format!("{error:#}") })?;
         let listener = listener.and_then(|_| message_listener::GuestIndices::new(&pre).ok()).map(Arc::new);
@@ -255,11 +242,10 @@ impl SandboxEngine {
         Ok(Loaded { pre, listener, lifecycle, digest, bytes, figures, imports, exports })
     }
 
-    fn linker(&self) -> wasmtime::Result<Linker<HostState>> {
+    /// A linker with everything that the host offers, for a component of this type.
+    fn linker(&self, types: &Types) -> wasmtime::Result<Linker<HostState>> {
         let mut linker = Linker::new(&self.engine);
-        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-        meter_wasi(&mut linker)?;
-        Plugin::add_to_linker::<_, wasmtime::component::HasSelf<HostState>>(&mut linker, HostState::called)?;
+        link(&mut linker, types.imports(&self.engine).map(|(name, import)| (name, import.ty)))?;
         Ok(linker)
     }
 }
@@ -316,19 +302,6 @@ impl Check<'_> {
             Some(_) => Err(mismatch("it is not a function".to_owned())),
             None => Err(mismatch("it is missing".to_owned())),
         }
-    }
-}
-
-/// Whether the host offers an interface of this name, in a version that fits.
-fn is_offered(import: &str) -> bool {
-    let (interface, version) = import.split_once('@').unwrap_or((import, ""));
-    let (package, _) = interface.split_once('/').unwrap_or((interface, ""));
-    match package {
-        "sandbus:bus" => version == "0.1.0" && OFFERED.contains(&interface),
-        "wasi:cli" | "wasi:clocks" | "wasi:io" | "wasi:random" | "wasi:filesystem" | "wasi:sockets" => {
-            version.starts_with("0.2.")
-        }
-        _ => false,
     }
 }
 

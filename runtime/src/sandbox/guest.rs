@@ -18,7 +18,7 @@ use super::cut::Cut;
 use super::engine::SandboxEngine;
 use super::gauge::Gauge;
 use super::instance::GuestInstance;
-use crate::host::{GuestFacts, LogSink, Made, TotalMemory};
+use crate::host::{Buckets, GuestFacts, LogSink, Made, TotalMemory};
 use crate::settings::GuestSettings;
 
 /// A guest: what the bus knows of it, whichever of its builds runs.
@@ -31,6 +31,8 @@ pub(crate) struct Guest {
     current: ArcSwapOption<Build>,
     /// What its builds have made of destinations, and left.
     made: Arc<Made>,
+    /// What they keep through `wasi:keyvalue`.
+    buckets: Arc<Buckets>,
     counts: Arc<Counts>,
     /// The deadline of a call of the current build in nanoseconds, for the look at each delivery.
     deadline_nanos: AtomicU64,
@@ -51,6 +53,7 @@ impl Guest {
             sink,
             current: ArcSwapOption::empty(),
             made: Arc::default(),
+            buckets: Arc::default(),
             counts: Arc::new(Counts::new()),
             deadline_nanos: AtomicU64::new(0),
             ready: AtomicBool::new(false),
@@ -68,6 +71,8 @@ impl Guest {
             listens_to: settings.listens_to.clone(),
             bus: self.bus.clone(),
             memory: TotalMemory::new(settings.limits.total_memory_bytes_max),
+            config: settings.config.clone(),
+            buckets: Arc::clone(&self.buckets),
             listener: OnceLock::new(),
             made: Arc::clone(&self.made),
         });

@@ -109,9 +109,10 @@ grants = { send = ["p/*"], listen = ["s"], create = ["tmp/"] }
 fuel = "unlimited"
 deadline = "1s"
 memory = "1MiB"
-limits = { activate-fuel = 1, activate-deadline = "1s", tables = 2, table-elements = 3, host-memory = "1MiB", sends = 4, send-bytes = 5, log-bytes = 6 }
+limits = { activate-fuel = 1, activate-deadline = "1s", tables = 2, table-elements = 3, host-memory = "1MiB", sends = 4, send-bytes = 5, log-bytes = 6, keyvalue-bytes = 8 }
 instances-max = 7
 env = { A = "x", B = { env = "SANDBUS_TEST_UNSET", default = "y" } }
+config = { "a b" = "x" }
 build = { command = "make", workdir = "w" }
 enabled = false
 circuit-breaker = { faults = 3, ratio = 1, window = "5s", cooldown = "2s" }
@@ -124,7 +125,7 @@ circuit-breaker = "off"
 fn each_value_in_force_is_listed_with_its_origin() {
     let manifest = good(
         "defaults.destination.max-queue-size = 7\n[destinations.\"a/b\"]\ntype = \"serial\"\npaused = true\n\
-         [guests.g]\nsource.path = \"g.wasm\"\nenv = { TOKEN = \"x1y2\", A = \"b\" }\n",
+         [guests.g]\nsource.path = \"g.wasm\"\nenv = { TOKEN = \"x1y2\", A = \"b\" }\nconfig = { db-password = \"x1y2\", u = \"v\" }\n",
     );
     let lines: Vec<String> = effective(&manifest)
         .iter()
@@ -140,6 +141,7 @@ fn each_value_in_force_is_listed_with_its_origin() {
         "guests.g.source.path = \"g.wasm\"  <- sandbus.toml:8",
         "guests.g.fuel = 50_000_000  <- default",
         "guests.g.env = { A = \"b\", TOKEN = { env = \"TOKEN\" } }  <- sandbus.toml:9",
+        "guests.g.config = { db-password = { env = \"db-password\" }, u = \"v\" }  <- sandbus.toml:10",
     ] {
         assert!(lines.iter().any(|line| line == wanted), "{wanted} in\n{}", lines.join("\n"));
     }

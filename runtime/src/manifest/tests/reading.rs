@@ -150,11 +150,12 @@ grants = { send = ["orders", "made/*", "sandbus/default-response"], listen = ["o
 fuel = "20M"
 deadline = "500ms"
 memory = "32MiB"
-limits = { activate-fuel = 7, activate-deadline = "1s", tables = 8, table-elements = 9, host-memory = "1MiB", sends = 0, send-bytes = 10, log-bytes = 11 }
+limits = { activate-fuel = 7, activate-deadline = "1s", tables = 8, table-elements = 9, host-memory = "1MiB", sends = 0, send-bytes = 10, log-bytes = 11, keyvalue-bytes = 12 }
 instances-max = 3
 total-memory = "96MiB"
 circuit-breaker = { faults = 2, ratio = 1, cooldown = "1s" }
 env = { LEVEL = "info", REGION = { env = "SANDBUS_TEST_UNSET", default = "eu" } }
+config = { url = "http://stock", api-token = { env = "SANDBUS_TEST_UNSET", default = "none" } }
 build = { command = "make", workdir = "w" }
 enabled = false
 [tool.editor]
@@ -177,6 +178,7 @@ anything = { goes = [1, "x"] }
         sends_max: 0,
         send_bytes_max: 10,
         log_bytes_max: 11,
+        keyvalue_bytes_max: 12,
         instances_max: 3,
         total_memory_bytes_max: 96 << 20,
     };
@@ -190,6 +192,7 @@ anything = { goes = [1, "x"] }
     assert_eq!(guest.circuit_breaker, Some(breaker));
     assert_eq!(guest.env["LEVEL"], "info");
     assert_eq!(guest.env["REGION"], "eu");
+    assert_eq!((guest.config["url"].as_str(), guest.config["api-token"].as_str()), ("http://stock", "none"));
     let build = guest.build.as_ref().unwrap();
     assert_eq!((build.command.as_str(), build.workdir.as_path()), ("make", Path::new("w")));
     assert!(!guest.enabled);
