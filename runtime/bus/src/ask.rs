@@ -11,7 +11,7 @@ use crate::destination::{Destination, Manner};
 use crate::error::{RequestError, SendError};
 use crate::hooks::{Passage, SendKind};
 use crate::limits::CALLER_RESERVE;
-use crate::message::{MessageId, Outgoing};
+use crate::message::{MessageId, Outgoing, WaitChain};
 use crate::name::{DEFAULT_RESPONSE, DestinationName};
 use crate::origin::Origin;
 use crate::outcome::Reply;
@@ -175,6 +175,9 @@ impl Shared {
             Passage::Consumed(_) => return Err(RequestError::NoReply),
         };
         let destination = self.look_up(destination)?;
+        if origin.waits.as_ref().is_some_and(|waits| awaits_itself(waits, &destination)) {
+            return Err(RequestError::WouldDeadlock);
+        }
         let wait = Wait::new(&origin, timeout, &destination);
         let outbound = self.hooks.before_send(&destination.name, &mut body)?;
         let admitted = self.message(&destination, &origin, body, Watched::Nothing).and_then(|mut message| {
@@ -216,8 +219,15 @@ impl Wait {
     }
 }
 
-/// Whether the answer would have to come from a worker that waits for it.
+/// Whether the answer would have to come from a call that waits for it: on the one worker of a serial destination, or of a
+/// listener that is called one message at a time.
 fn would_deadlock(origin: &Origin, destination: &Destination) -> bool {
+    let Some(waits) = &origin.waits else { return false };
     let serial = destination.destination_type == DestinationType::Serial;
-    serial && origin.waits.as_ref().is_some_and(|waits| waits.contains(&destination.name))
+    (serial && waits.occupies(&destination.name)) || awaits_itself(waits, destination)
+}
+
+fn awaits_itself(waits: &WaitChain, destination: &Destination) -> bool {
+    let listeners = destination.listeners();
+    listeners.iter().any(|slot| waits.has_listener(&slot.name) && slot.listener.is_single())
 }

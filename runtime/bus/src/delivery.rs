@@ -89,6 +89,18 @@ impl Delivery {
         self.worker
     }
 
+    /// When the call began, by the bus clock.
+    #[must_use]
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// Whether a call of the listener of this name waits for this one: it asked for it, or somebody did whom it asked.
+    #[must_use]
+    pub fn is_awaited_by(&self, listener: &str) -> bool {
+        self.message.waits.as_ref().is_some_and(|waits| waits.has_listener(listener))
+    }
+
     /// When the call must have ended, by the bus clock.
     #[must_use]
     pub fn deadline(&self) -> Instant {
@@ -141,18 +153,19 @@ impl Delivery {
             trace: context.trace.clone(),
             hop_count: context.hop_count.saturating_add(1),
             deadline: Some(self.deadline),
-            waits: self.waits(),
+            waits: Some(self.waits()),
             waits_of_message: self.message.waits.clone(),
             message_id: None,
         }
     }
 
-    /// Those who wait for this delivery, and its own worker if it occupies one.
-    fn waits(&self) -> Option<Arc<WaitChain>> {
-        let parent = self.message.waits.clone();
-        match self.worker {
-            None => parent,
-            Some(_) => Some(Arc::new(WaitChain { destination: self.message.destination.clone(), parent })),
-        }
+    /// Those who wait for this delivery, and its own call.
+    fn waits(&self) -> Arc<WaitChain> {
+        let occupies = self.worker.map(|_| self.message.destination.clone());
+        Arc::new(WaitChain {
+            listener: Arc::clone(&self.listener),
+            occupies,
+            parent: self.message.waits.clone(),
+        })
     }
 }

@@ -72,6 +72,11 @@ impl Kit {
         });
     }
 
+    /// Lets go of all instances.
+    pub(crate) fn drop_instances(&mut self) {
+        self.held.iter_mut().for_each(|held| held.idle = None);
+    }
+
     /// Counts a call of a listener that ended.
     pub(crate) fn count_call(&mut self, slot: &Arc<Slot>, failure: Option<FailureKind>, usage: Usage) {
         match self.of(slot) {

@@ -42,6 +42,12 @@ pub trait MessageListener: Send + Sync + 'static {
         false
     }
 
+    /// Whether it receives one message at a time, over all its destinations. To ask for what only a call of it could answer
+    /// while one waits is `would-deadlock`. Asked for at such requests.
+    fn is_single(&self) -> bool {
+        false
+    }
+
     /// Whether it may be called yet. A guest may not before its `activate` returned.
     fn is_ready(&self) -> bool {
         true

@@ -338,22 +338,34 @@ impl fmt::Debug for Message {
     }
 }
 
-/// A listener of `destination` waits for an answer, and so does whoever waits for that listener, and so on.
+/// A call of `listener` waits for an answer, and so does whoever waits for that call, and so on.
 #[derive(Debug)]
 pub(crate) struct WaitChain {
-    pub(crate) destination: DestinationName,
+    pub(crate) listener: Arc<str>,
+    /// The destination whose worker makes the call; none when its sender's task does.
+    pub(crate) occupies: Option<DestinationName>,
     pub(crate) parent: Option<Arc<WaitChain>>,
 }
 
 impl WaitChain {
-    /// Whether a listener of `destination` is among those who wait.
-    pub(crate) fn contains(mut self: &Arc<Self>, destination: &DestinationName) -> bool {
+    /// Whether a worker of `destination` is among those who wait.
+    pub(crate) fn occupies(&self, destination: &DestinationName) -> bool {
+        self.any(|link| link.occupies.as_ref() == Some(destination))
+    }
+
+    /// Whether a call of `listener` is among those who wait.
+    pub(crate) fn has_listener(&self, listener: &str) -> bool {
+        self.any(|link| &*link.listener == listener)
+    }
+
+    fn any(&self, is_meant: impl Fn(&Self) -> bool) -> bool {
+        let mut link = self;
         loop {
-            if self.destination == *destination {
+            if is_meant(link) {
                 return true;
             }
-            match &self.parent {
-                Some(parent) => self = parent,
+            match &link.parent {
+                Some(parent) => link = parent,
                 None => return false,
             }
         }

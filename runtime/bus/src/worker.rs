@@ -64,6 +64,8 @@ struct Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         self.kit.write(&self.destination.counters.latencies);
+        // Before anybody is told that this worker is gone, and outside of the lock.
+        self.kit.drop_instances();
         let mut state = self.destination.state();
         if !self.left {
             // The task went away in the middle of its work: what it had claimed goes to a successor.
