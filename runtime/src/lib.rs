@@ -27,5 +27,5 @@ pub use sandbox::{
 };
 pub use settings::{
     Allocator, BuildCommand, CompileCache, CompileLimits, Compiler, Grants, GuestLimits, GuestSettings,
-    OnStartupError, RuntimeSettings,
+    InstancePolicy, Instances, OnStartupError, RuntimeSettings,
 };

@@ -51,6 +51,10 @@ pub const KEYVALUE_BUCKETS_MAX: usize = 16;
 pub const INSTANCES_MAX: usize = 32;
 /// Linear memory of all instances of one guest, in bytes: half of what all guests have.
 pub const GUEST_TOTAL_MEMORY_BYTES_MAX: usize = 512 << 20;
+/// The shortest time between two looks for instances that were idle for too long; they look four times within `max-idle`.
+pub const INSTANCE_SWEEP_INTERVAL_MIN: Duration = Duration::from_millis(10);
+/// The longest time between two such looks: memory is not held for much longer than asked for.
+pub const INSTANCE_SWEEP_INTERVAL_MAX: Duration = Duration::from_secs(60);
 /// Live instances of all guests; sizes the pool.
 pub const TOTAL_INSTANCES_MAX: usize = 1_000;
 /// Linear memory of all guests together, in bytes.

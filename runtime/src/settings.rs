@@ -63,6 +63,29 @@ impl Default for GuestLimits {
     }
 }
 
+/// How the instances of a guest are used.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Instances {
+    /// Which instance receives which message.
+    pub policy: InstancePolicy,
+    /// Calls of `receive` after which an instance is not used again; none: any number.
+    pub uses_max: Option<u64>,
+    /// How long an instance may be idle; one that was longer is not used again, and its memory goes back. None: any time.
+    pub idle_max: Option<Duration>,
+}
+
+/// Which instance receives which message. State stays in an instance from one message to the next, and nowhere else.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum InstancePolicy {
+    /// Each worker keeps an instance of its own; calls in senders' own tasks borrow one from those that were used so before.
+    #[default]
+    PerWorker,
+    /// Each delivery has a fresh one.
+    PerMessage,
+    /// There is one. It receives one message at a time, from all destinations, and `activate` and `deactivate` run on it, too.
+    Single,
+}
+
 /// What a guest may do besides receiving. The default is nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Grants {
@@ -96,6 +119,8 @@ pub struct GuestSettings {
     pub grants: Grants,
     /// What its calls and instances may use.
     pub limits: GuestLimits,
+    /// How its instances are used.
+    pub instances: Instances,
     /// When it is not called any more for a while, at each destination for itself; none: it is always called.
     pub circuit_breaker: Option<CircuitBreaker>,
     /// Its environment variables.
@@ -118,6 +143,7 @@ impl GuestSettings {
             listens_to: Vec::new(),
             grants: Grants::default(),
             limits: GuestLimits::default(),
+            instances: Instances::default(),
             circuit_breaker: Some(CircuitBreaker::default()),
             env: BTreeMap::new(),
             config: BTreeMap::new(),

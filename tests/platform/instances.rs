@@ -73,7 +73,12 @@ async fn inst_1_instances_are_as_many_as_workers_and_go_with_the_platform() {
     assert!((1..=5).contains(&guest.instances), "{guest:?}");
     assert_eq!((guest.calls, guest.faults.len()), (200, 0));
     harness.settled().await;
-    assert_eq!(own.instances(), 0, "no instance outlives its platform");
+    // A worker that left in the same moment as another one may still be about to drop its own.
+    let began = std::time::Instant::now();
+    while own.instances() > 0 {
+        assert!(began.elapsed() < std::time::Duration::from_secs(20), "no instance outlives its platform");
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -212,3 +212,28 @@ async fn limit_2_a_deadline_is_tried_again_as_often_as_the_policy_says() {
     assert_eq!(harness.figures("t/a").failed[FailureKind::Faulted(Cause::Deadline).name()], 4);
     harness.settled().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stat_6_figures_of_a_listener_come_from_its_calls() {
+    // A hundred calls of different cost, and some that fail: what each used is in the percentiles, and nothing else.
+    let mut place = serial("t/a");
+    place.retry.attempts_max = 1;
+    let harness = harness().destination(place).guest(zoo("guest", &["t/a"])).start().await.unwrap();
+    for turn in 0..98_u32 {
+        harness.tell("t/a", &format!("work {}", turn * 1_000)).await;
+    }
+    harness.tell("t/a", "refuse no").await;
+    harness.tell("t/a", "panic yes").await;
+    harness.idle().await.unwrap();
+    let of = harness.figures("t/a").listeners.remove(0);
+    assert_eq!((of.calls, of.done), (100, 98));
+    assert_eq!((of.failed["refused"], of.failed["trap"]), (1, 1));
+    let fuel = of.fuel.expect("fuel was counted");
+    assert!(fuel.p50 > 0 && fuel.p50 < fuel.p99 && fuel.p99 <= fuel.max, "{fuel:?}");
+    assert_eq!((fuel.count, fuel.max), (100, of.fuel_max));
+    assert!(of.fuel_total >= fuel.max && of.fuel_total <= 100 * fuel.max);
+    assert!(of.memory_bytes_max >= 64 << 10, "{}", of.memory_bytes_max);
+    assert_eq!(of.instances_made, 1);
+    assert!(of.instance_age.is_some());
+    harness.settled().await;
+}

@@ -7,10 +7,12 @@ mod neighbourhood;
 mod support;
 
 mod bombs;
+mod bounds;
 mod breaker;
 mod compiling;
 mod context;
 mod examples;
+mod fairness;
 mod grants;
 mod hostile_memory;
 mod hostile_messages;
@@ -25,4 +27,5 @@ mod messages;
 mod options;
 mod outcomes;
 mod output;
+mod policies;
 mod schedules;

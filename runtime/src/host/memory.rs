@@ -30,7 +30,7 @@ impl TotalMemory {
     fn reserve(&self, bytes: usize, reclaim: impl Fn() -> bool) -> bool {
         let grown = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= self.bytes_max);
         while self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, grown).is_err() {
-            if bytes > self.bytes_max || !reclaim() {
+            if !reclaim() {
                 return false;
             }
         }
@@ -125,8 +125,10 @@ impl MemoryLimiter {
     }
 
     fn reserve(&self, bytes: usize) -> Result<(), Denied> {
-        if self.memory_bytes.saturating_add(bytes) > self.memory_bytes_max {
-            return Err(Denied::Instance(self.memory_bytes_max));
+        // What no other instance could make room for is beyond its own limit: nothing is dropped for it, nobody waits for it.
+        let own = self.memory_bytes_max.min(self.of_guest.bytes_max).min(self.of_all.bytes_max);
+        if self.memory_bytes.saturating_add(bytes) > own {
+            return Err(Denied::Instance(own));
         }
         if !self.of_guest.reserve(bytes, || self.reclaim.reclaim(Whose::Guest)) {
             return Err(Denied::Together(Whose::Guest, self.of_guest.bytes_max));

@@ -5,14 +5,14 @@ use sandbus_bus::CircuitBreaker;
 use super::env::{self, Variables};
 use super::keys::{Key, key, quoted, quoted_list};
 use super::ranges;
-use super::runtime_keys::{narrow, set, shown, shown_size};
+use super::runtime_keys::{named, narrow, set, shown, shown_size};
 use super::slot::Slot;
 use super::tree::Place;
 use super::units::{grouped, show_duration};
 use crate::diagnostic::{Code, Problem};
 use crate::limits;
 use crate::pattern::Pattern;
-use crate::settings::{Grants, GuestLimits};
+use crate::settings::{Grants, GuestLimits, InstancePolicy, Instances};
 
 /// A guest while it is read: paths and variables as they were written.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +22,7 @@ pub(super) struct GuestDraft {
     pub(super) listens_to: Vec<String>,
     pub(super) grants: Grants,
     pub(super) limits: GuestLimits,
+    pub(super) instances: Instances,
     pub(super) env: Variables,
     pub(super) config: Variables,
     pub(super) breaker: CircuitBreaker,
@@ -162,6 +163,27 @@ pub(super) const GUEST: &[Key<GuestDraft>] = &[
         |draft| Some(shown_size(draft.limits.total_memory_bytes_max)),
     ),
     key(
+        "instances.policy",
+        |draft, slot| set(&mut draft.instances.policy, slot.choice(INSTANCE_POLICIES)),
+        |draft| named(INSTANCE_POLICIES, draft.instances.policy),
+    ),
+    key(
+        "instances.max-uses",
+        |draft, slot| {
+            let uses = slot.number_or_unlimited(ranges::INSTANCE_USES, u64::MAX);
+            set(&mut draft.instances.uses_max, uses.map(|uses| Some(uses).filter(|uses| *uses != u64::MAX)));
+        },
+        |draft| Some(draft.instances.uses_max.map_or_else(|| quoted("unlimited"), |uses| grouped(uses, '_'))),
+    ),
+    key(
+        "instances.max-idle",
+        |draft, slot| set(&mut draft.instances.idle_max, slot.duration_or_unlimited(ranges::INSTANCE_IDLE)),
+        |draft| {
+            let idle = draft.instances.idle_max.map(show_duration);
+            Some(quoted(idle.as_deref().unwrap_or("unlimited")))
+        },
+    ),
+    key(
         "circuit-breaker",
         |draft, slot| {
             let keys = "`faults`, `ratio`, `window`, `cooldown`";
@@ -218,6 +240,12 @@ pub(super) const GUEST: &[Key<GuestDraft>] = &[
         |draft, slot| set(&mut draft.disabled, slot.boolean().map(|enabled| !enabled)),
         |draft| Some((!draft.disabled).to_string()),
     ),
+];
+
+const INSTANCE_POLICIES: &[(&str, InstancePolicy)] = &[
+    ("per-worker", InstancePolicy::PerWorker),
+    ("per-message", InstancePolicy::PerMessage),
+    ("single", InstancePolicy::Single),
 ];
 
 /// Reads a list of names or patterns and notes where each stands. A name that stands twice is a problem.

@@ -37,6 +37,10 @@ pub(super) const LOG_BYTES: RangeInclusive<u64> = 0..=64 * MIB;
 pub(super) const KEYVALUE_BYTES: RangeInclusive<u64> = 0..=GIB;
 /// Live instances, of a guest and of all.
 pub(super) const INSTANCES: RangeInclusive<u64> = 1..=100_000;
+/// Calls that an instance may have; beyond it "unlimited" says it better.
+pub(super) const INSTANCE_USES: RangeInclusive<u64> = 1..=i64::MAX as u64;
+/// How long an instance may be idle.
+pub(super) const INSTANCE_IDLE: RangeInclusive<Duration> = MILLISECOND..=Duration::from_secs(7 * 24 * 3_600);
 /// How long a drain may take; nothing is a legal choice.
 pub(super) const GRACE: RangeInclusive<Duration> = Duration::ZERO..=HOUR;
 /// Messages that cause messages.

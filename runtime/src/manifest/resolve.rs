@@ -114,6 +114,7 @@ fn settings(name: &str, draft: &GuestDraft, base: &Path, findings: &mut Findings
         listens_to: draft.listens_to.clone(),
         grants: draft.grants.clone(),
         limits: draft.limits.clone(),
+        instances: draft.instances.clone(),
         circuit_breaker: (!draft.breaker_off).then_some(draft.breaker),
         env: looked_up(name, draft, "env", &draft.env, findings),
         config: looked_up(name, draft, "config", &draft.config, findings),

@@ -128,12 +128,26 @@ impl Slot<'_> {
 
     /// A length of time, or the word `none`.
     pub(super) fn duration_or_none(&mut self, range: RangeInclusive<Duration>) -> Option<Option<Duration>> {
-        let wanted = "a time such as \"200ms\", \"5s\" or \"1h\", or \"none\"";
+        self.duration_or("none", range)
+    }
+
+    /// A length of time, or the word `unlimited`.
+    pub(super) fn duration_or_unlimited(
+        &mut self,
+        range: RangeInclusive<Duration>,
+    ) -> Option<Option<Duration>> {
+        self.duration_or("unlimited", range)
+    }
+
+    fn duration_or(&mut self, word: &str, range: RangeInclusive<Duration>) -> Option<Option<Duration>> {
+        let wanted = format!("a time such as \"200ms\", \"5s\" or \"1h\", or \"{word}\"");
         match &self.node.kind {
-            Kind::Text(text) | Kind::Word(text) if text == "none" => Some(None),
-            Kind::Text(text) | Kind::Word(text) if units::duration(text).is_none() => self.wrong_text(wanted),
+            Kind::Text(text) | Kind::Word(text) if text == word => Some(None),
+            Kind::Text(text) | Kind::Word(text) if units::duration(text).is_none() => {
+                self.wrong_text(&wanted)
+            }
             Kind::Text(_) | Kind::Word(_) => self.duration(range).map(Some),
-            _ => self.wrong_type(wanted),
+            _ => self.wrong_type(&wanted),
         }
     }
 

@@ -29,7 +29,7 @@ impl GuestStatus {
             name: Arc::from(guest.name()),
             digest: current.as_ref().map(|build| Arc::clone(&build.loaded().digest)),
             build: current.as_ref().map(|build| Arc::clone(build.name())),
-            instances: current.map_or(0, |build| build.alive().count()),
+            instances: current.map_or(0, |build| build.live_instances()),
             calls: guest.counts().calls(),
             faults: guest.counts().faults(),
         }

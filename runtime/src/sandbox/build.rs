@@ -3,12 +3,12 @@
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use sandbus_bus::{Cause, CircuitBreaker, Fault, Instant, Origin, until};
+use wasmtime::PoolConcurrencyLimitError;
 
-use super::admission::Admission;
 use super::component::Loaded;
 use super::counts::Counts;
 use super::cut::{Cut, CutBy};
@@ -16,8 +16,12 @@ use super::engine::SandboxEngine;
 use super::gauge::Gauge;
 use super::guest::Guest;
 use super::instance::{GuestInstance, Step};
+use super::policies::Seat;
+use super::pool::{Admitted, Share};
 use super::store;
-use crate::host::{GuestFacts, LogSink};
+use super::sweep::Sweep;
+use crate::host::{Denied, GuestFacts, LogSink, Reclaim, Whose};
+use crate::settings::{InstancePolicy, Instances};
 
 /// A build that can run.
 pub(crate) struct Build {
@@ -28,12 +32,17 @@ pub(crate) struct Build {
     pub(super) name: Arc<str>,
     pub(super) env: Vec<(String, String)>,
     pub(super) circuit_breaker: Option<CircuitBreaker>,
-    pub(super) slots: Admission,
-    /// The place of the instance that `activate` and `deactivate` run on, beside those that receive.
-    pub(super) own_slot: Admission,
+    pub(super) instances: Instances,
+    /// What it may take of the pool of all instances.
+    pub(super) share: Arc<Share>,
     pub(super) sink: LogSink,
-    /// The instance on which `activate` ran, kept for `deactivate`.
-    pub(super) own: tokio::sync::Mutex<Option<GuestInstance>>,
+    /// The instance on which `activate` ran, kept for `deactivate`; under the policy `single` the one instance there is. Its
+    /// lock is the turn of whoever calls it.
+    pub(super) seat: tokio::sync::Mutex<Seat>,
+    /// Whether `activate` has run, so that `deactivate` is to.
+    pub(super) activated: AtomicBool,
+    /// Drops what is idle for too long, where there is such a limit.
+    pub(super) sweep: OnceLock<Sweep>,
     /// Whether another build has taken its place. Set once; read before each call.
     pub(super) retired: AtomicBool,
     pub(super) cut: Cut,
@@ -78,6 +87,7 @@ impl Build {
     /// From now on no call begins on it.
     pub(super) fn retire(&self) {
         self.retired.store(true, Ordering::Release);
+        self.share.drop_idle();
     }
 
     /// Ends the calls that still run.
@@ -87,25 +97,91 @@ impl Build {
     }
 
     /// Its live instances, without the one that `activate` ran on.
+    #[allow(dead_code, reason = "until guests can be replaced")]
     pub(crate) fn alive(&self) -> &Gauge {
         &self.alive
     }
 
+    /// Whether the guest has one instance.
+    pub(super) fn is_single(&self) -> bool {
+        self.instances.policy == InstancePolicy::Single
+    }
+
+    /// Live instances that receive.
+    pub(crate) fn live_instances(&self) -> usize {
+        self.share.taken()
+    }
+
+    /// Whether an instance may receive another message.
+    pub(super) fn may_use_again(&self, instance: &GuestInstance) -> bool {
+        !self.is_retired() && self.instances.uses_max.is_none_or(|uses_max| instance.uses < uses_max)
+    }
+
     /// Makes an instance that receives.
-    pub(super) async fn instance(self: &Arc<Self>, deadline: Instant) -> Result<GuestInstance, Fault> {
-        let mut made = self.make(&self.slots, deadline).await?;
-        made.alive = Some(self.alive.mark());
+    pub(super) async fn make(self: &Arc<Self>, deadline: Instant) -> Result<Box<GuestInstance>, Fault> {
+        if let Some(idle_max) = self.instances.idle_max {
+            self.sweep.get_or_init(|| Sweep::start(Arc::downgrade(self), idle_max));
+        }
+        let slot = self.share.admit(deadline).await?;
+        let mut made = self.make_in(slot, deadline).await?;
+        // The one instance lives as long as its build; what is counted of it are its calls.
+        made.alive = (!self.is_single()).then(|| self.alive.mark());
         Ok(made)
     }
 
-    async fn make(self: &Arc<Self>, slots: &Admission, deadline: Instant) -> Result<GuestInstance, Fault> {
-        let slot = Admission::admit(slots, &self.engine.admission, deadline).await?;
-        let failed = |error: wasmtime::Error| Fault::new(Cause::Instantiate, format!("{error:#}"));
-        let mut store = store::build(&self.engine, &self.facts, &self.env, &self.sink).map_err(failed)?;
-        let instance = match until(deadline, pin!(self.loaded.pre.instantiate_async(&mut store))).await {
-            Ok(instance) => instance.map_err(failed)?,
+    /// Makes an instance in a slot, waiting until `deadline` for memory that others have.
+    async fn make_in(
+        self: &Arc<Self>,
+        slot: Admitted,
+        deadline: Instant,
+    ) -> Result<Box<GuestInstance>, Fault> {
+        let mut no_room = None;
+        let making = async {
+            loop {
+                let mut dropped = pin!(self.share.dropped());
+                // Before the attempt: what is dropped during it may be what it lacked.
+                dropped.as_mut().enable();
+                let (whose, text) = match self.instantiate().await {
+                    Ok(made) => return Ok(made),
+                    Err(Failed::Fault(fault)) => return Err(fault),
+                    Err(Failed::NoRoom(whose, text)) => (whose, text),
+                };
+                no_room = Some(text);
+                let _wanted = self.share.want(whose);
+                if !self.share.reclaim(whose) {
+                    dropped.await;
+                }
+            }
+        };
+        let made = until(deadline, pin!(making)).await;
+        match made {
+            Ok(made) => made.map(|made| Box::new(GuestInstance { _slot: Some(slot), ..made })),
             Err(_) => {
-                return Err(Fault::new(Cause::Instantiate, "instantiating took longer than the deadline"));
+                let text =
+                    no_room.unwrap_or_else(|| "instantiating took longer than the deadline".to_owned());
+                Err(Fault::new(Cause::Instantiate, text))
+            }
+        }
+    }
+
+    async fn instantiate(self: &Arc<Self>) -> Result<GuestInstance, Failed> {
+        let failed =
+            |error: wasmtime::Error| Failed::Fault(Fault::new(Cause::Instantiate, format!("{error:#}")));
+        let share = Arc::clone(&self.share);
+        let mut store =
+            store::build(&self.engine, &self.facts, &self.env, &self.sink, share).map_err(failed)?;
+        let instance = match self.loaded.pre.instantiate_async(&mut store).await {
+            Ok(instance) => instance,
+            Err(error) => {
+                return Err(match store.data().limiter.denied {
+                    Some(denied @ Denied::Together(whose, _)) => {
+                        Failed::NoRoom(whose, format!("no memory came free in time: the instance {denied}"))
+                    }
+                    _ if error.is::<PoolConcurrencyLimitError>() => {
+                        Failed::NoRoom(Whose::All, format!("no instance came free in time: {error:#}"))
+                    }
+                    _ => failed(error),
+                });
             }
         };
         let listener = self.loaded.listener.as_ref().map(|indices| indices.load(&mut store, &instance));
@@ -116,12 +192,14 @@ impl Build {
             listener: listener.transpose().map_err(failed)?,
             lifecycle: lifecycle.transpose().map_err(failed)?,
             build: Arc::clone(self),
-            _slot: slot,
+            uses: 0,
+            _slot: None,
             alive: None,
         })
     }
 
-    /// Runs `activate`, where the component exports it, on an instance of its own.
+    /// Runs `activate`, where the component exports it, on an instance of its own; under the policy `single` on the one that
+    /// receives.
     ///
     /// # Errors
     /// What it answered, or what stopped it; the build is then not fit to run.
@@ -132,28 +210,53 @@ impl Build {
         if !self.loaded.has_lifecycle() {
             return Ok(());
         }
-        let deadline = Instant::now() + self.facts.limits.activate_deadline;
-        let mut instance = self.make(&self.own_slot, deadline).await.map_err(LifecycleError::Faulted)?;
+        let mut instance = self.make_own().await.map_err(LifecycleError::Faulted)?;
         let answer = instance.step(Step::Activate, self.origin()).await.map_err(LifecycleError::Faulted)?;
         answer.map_err(|text| LifecycleError::Answered(text.as_str().into()))?;
-        *self.own.lock().await = Some(instance);
+        self.activated.store(true, Ordering::Release);
+        self.seat.lock().await.put(Some(instance));
         Ok(())
     }
 
-    /// Runs `deactivate`, if `activate` ran.
+    /// An instance to run `activate` or `deactivate` on.
+    async fn make_own(self: &Arc<Self>) -> Result<Box<GuestInstance>, Fault> {
+        let deadline = Instant::now() + self.facts.limits.activate_deadline;
+        if self.is_single() {
+            return self.make(deadline).await;
+        }
+        let slot = self.engine.pool.admit_own(deadline).await?;
+        self.make_in(slot, deadline).await
+    }
+
+    /// Runs `deactivate`, if `activate` ran. Where a fault took the one instance of the policy `single`, it runs on a new one.
     ///
     /// # Errors
     /// What stopped it; the build is done with all the same.
     ///
     /// # Cancel safety
     /// Dropping the future interrupts the call.
-    pub(crate) async fn deactivate(&self) -> Result<(), LifecycleError> {
-        let Some(mut instance) = self.own.lock().await.take() else { return Ok(()) };
+    pub(crate) async fn deactivate(self: &Arc<Self>) -> Result<(), LifecycleError> {
+        let kept = self.seat.lock().await.take(None);
+        if !self.activated.swap(false, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let mut instance = match kept {
+            Some(instance) => instance,
+            None => self.make_own().await.map_err(LifecycleError::Faulted)?,
+        };
         let ended = instance.step(Step::Deactivate, self.origin()).await.map_err(LifecycleError::Faulted)?;
         ended.map_err(|text| LifecycleError::Answered(text.as_str().into()))
     }
 
     fn origin(&self) -> Origin {
-        Origin::named(&self.facts.name)
+        let origin = Origin::named(&self.facts.name);
+        if self.is_single() { origin.in_call_of(&self.facts.name) } else { origin }
     }
+}
+
+/// Why there is no instance.
+enum Failed {
+    /// Others have what it needs.
+    NoRoom(Whose, String),
+    Fault(Fault),
 }

@@ -9,9 +9,9 @@ use wasmtime::{
     WasmBacktraceDetails,
 };
 
-use super::admission::Admission;
 use super::cache::Cache;
 use super::compile::Elsewhere;
+use super::pool::Pool;
 use crate::host::TotalMemory;
 use crate::limits;
 use crate::settings::{Allocator, CompileCache, RuntimeSettings};
@@ -20,7 +20,7 @@ use crate::settings::{Allocator, CompileCache, RuntimeSettings};
 #[derive(Clone)]
 pub struct SandboxEngine {
     pub(super) engine: Engine,
-    pub(super) admission: Admission,
+    pub(super) pool: Pool,
     pub(super) total_memory: TotalMemory,
     pub(super) cache: Option<Cache>,
     /// Where components are compiled; none: in this process.
@@ -74,7 +74,7 @@ impl SandboxEngine {
         };
         Ok(Self {
             engine,
-            admission: Admission::new(settings.total_instances_max),
+            pool: Pool::new(settings.total_instances_max),
             total_memory: TotalMemory::new(settings.total_memory_bytes_max),
             cache,
             elsewhere: Elsewhere::new(settings, hash),
@@ -91,7 +91,7 @@ impl SandboxEngine {
     /// Live instances.
     #[must_use]
     pub fn instances(&self) -> usize {
-        self.admission.taken()
+        self.pool.taken()
     }
 }
 

@@ -10,14 +10,13 @@ use sandbus_bus::{
     BoxFuture, Bus, Cause, CircuitBreaker, DeadLetter, Fault, Instant, ListenerInstance, MessageListener,
 };
 
-use super::admission::Admission;
 use super::build::Build;
 use super::component::Loaded;
 use super::counts::Counts;
 use super::cut::Cut;
 use super::engine::SandboxEngine;
 use super::gauge::Gauge;
-use super::instance::GuestInstance;
+use super::pool::Share;
 use crate::host::{Buckets, GuestFacts, LogSink, Made, TotalMemory};
 use crate::settings::GuestSettings;
 
@@ -87,11 +86,13 @@ impl Guest {
             name: loaded.build(),
             env: settings.env.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
             circuit_breaker: settings.circuit_breaker,
-            slots: Admission::new(settings.limits.instances_max),
-            own_slot: Admission::new(1),
+            instances: settings.instances.clone(),
+            share: Share::new(&self.engine.pool, settings.limits.instances_max),
             loaded,
             sink: Arc::clone(&self.sink),
-            own: tokio::sync::Mutex::default(),
+            seat: tokio::sync::Mutex::default(),
+            activated: AtomicBool::new(false),
+            sweep: OnceLock::new(),
             retired: AtomicBool::new(false),
             cut: Cut::new(),
             alive: Gauge::new(),
@@ -135,7 +136,7 @@ impl Guest {
     }
 
     /// An instance of the build that runs.
-    pub(super) async fn fresh(&self, deadline: Instant) -> Result<GuestInstance, Fault> {
+    pub(super) async fn fresh(&self, deadline: Instant) -> Result<Box<dyn ListenerInstance>, Fault> {
         match self.current() {
             Some(build) => build.instance(deadline).await,
             None => Err(Fault::new(Cause::Instantiate, "the guest has no build that runs")),
@@ -160,6 +161,10 @@ impl MessageListener for Guest {
         self.current.load().as_ref().and_then(|build| build.circuit_breaker)
     }
 
+    fn is_single(&self) -> bool {
+        self.current.load().as_ref().is_some_and(|build| build.is_single())
+    }
+
     fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Acquire)
     }
@@ -173,9 +178,6 @@ impl MessageListener for Guest {
     }
 
     fn instantiate(&self, deadline: Instant) -> BoxFuture<'_, Result<Box<dyn ListenerInstance>, Fault>> {
-        Box::pin(async move {
-            let instance = self.fresh(deadline).await?;
-            Ok(Box::new(instance) as Box<dyn ListenerInstance>)
-        })
+        Box::pin(self.fresh(deadline))
     }
 }

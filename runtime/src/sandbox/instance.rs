@@ -4,15 +4,13 @@
 use std::pin::pin;
 use std::sync::Arc;
 
-use sandbus_bus::{
-    Answer, BoxFuture, Cause, Delivery, Ended, Fault, ListenerInstance, Origin, Outcome, Usage, until,
-};
+use sandbus_bus::{Answer, Cause, Delivery, Fault, Origin, Outcome, Usage, until};
 use wasmtime::Store;
 
-use super::admission::Admitted;
 use super::build::Build;
 use super::fault::{Circumstances, classify};
 use super::gauge::Mark;
+use super::pool::Admitted;
 use crate::host::bindings::exports::sandbus::bus::{lifecycle, message_listener};
 use crate::host::{HostFuel, HostState, Phase, Receiving, reply, wire_message};
 
@@ -25,8 +23,10 @@ pub(super) struct GuestInstance {
     pub(super) host_fuel: Arc<HostFuel>,
     /// What it was made of.
     pub(super) build: Arc<Build>,
+    /// Calls of `receive` that it has had.
+    pub(super) uses: u64,
     /// Given back when the store is gone.
-    pub(super) _slot: Admitted,
+    pub(super) _slot: Option<Admitted>,
     /// Counts it among the live ones of its build, until all of the above is gone; none where it is `activate`'s own.
     pub(super) alive: Option<Mark>,
 }
@@ -38,53 +38,32 @@ pub(super) enum Step {
     Deactivate,
 }
 
-impl ListenerInstance for GuestInstance {
-    fn is_usable(&self) -> bool {
-        !self.build.is_retired()
-    }
+/// How a call ended, and the instance if it may be used again.
+pub(super) struct Called {
+    pub(super) outcome: Outcome,
+    pub(super) usage: Usage,
+    pub(super) instance: Option<Box<GuestInstance>>,
+}
 
-    fn receive<'a>(self: Box<Self>, delivery: &'a Delivery) -> BoxFuture<'a, Ended> {
-        Box::pin(self.run(delivery))
+impl Called {
+    fn spent(outcome: Outcome) -> Self {
+        Self { outcome, usage: Usage::default(), instance: None }
     }
 }
 
 impl GuestInstance {
-    async fn run(mut self: Box<Self>, delivery: &Delivery) -> Ended {
-        if self.build.is_retired() {
-            // It was replaced after the worker took this instance, or while it was made.
-            match self.of_the_next_build(delivery).await {
-                Ok(instance) => self = instance,
-                Err(fault) => return Ended::spent(Outcome::Faulted(fault)),
-            }
-        }
-        self.call(delivery).await
-    }
-
-    /// Another instance, of the build that runs now.
-    async fn of_the_next_build(self: Box<Self>, delivery: &Delivery) -> Result<Box<Self>, Fault> {
-        let guest = self.build.guest.upgrade();
-        // Its place may be the one that the next instance needs.
-        drop(self);
-        let guest = guest.ok_or_else(|| Fault::new(Cause::Instantiate, "the guest is gone"))?;
-        loop {
-            let instance = guest.fresh(delivery.deadline()).await?;
-            if !instance.build.is_retired() {
-                return Ok(Box::new(instance));
-            }
-        }
-    }
-
-    async fn call(mut self: Box<Self>, delivery: &Delivery) -> Ended {
+    /// Has it receive one message.
+    pub(super) async fn call(mut self: Box<Self>, delivery: &Delivery) -> Called {
         let Some(listener) = self.listener.take() else {
-            return Ended::spent(Outcome::faulted(
+            return Called::spent(Outcome::faulted(
                 Cause::Instantiate,
                 "the guest exports no `message-listener`",
             ));
         };
-        let limits = &self.store.data().facts.limits;
-        let fuel = limits.fuel;
+        self.uses += 1;
+        let fuel = self.store.data().facts.limits.fuel;
         if let Err(error) = self.store.set_fuel(fuel) {
-            return Ended::spent(Outcome::faulted(Cause::Instantiate, error.to_string()));
+            return Called::spent(Outcome::faulted(Cause::Instantiate, error.to_string()));
         }
         let receiving = Receiving { delivery: delivery.clone(), values: None, response: None };
         self.store.data_mut().begin(Phase::Receiving(receiving), fuel);
@@ -102,7 +81,7 @@ impl GuestInstance {
         let outcome = match called {
             Ok(Ok(Ok(answer))) => {
                 self.listener = Some(listener);
-                return Ended { outcome: answered(answer, phase), usage, instance: Some(self) };
+                return Called { outcome: answered(answer, phase), usage, instance: Some(self) };
             }
             Ok(Err(by)) => Outcome::Faulted(by.fault()),
             Ok(Ok(Err(error))) => {
@@ -114,7 +93,7 @@ impl GuestInstance {
         if let Outcome::Faulted(fault) = &outcome {
             self.build.counts.fault(fault.cause);
         }
-        Ended { usage: after_fault(usage, &outcome), ..Ended::spent(outcome) }
+        Called { usage: after_fault(usage, &outcome), ..Called::spent(outcome) }
     }
 
     fn usage(&self, fuel: u64) -> Usage {

@@ -1,7 +1,6 @@
 //! The sandbox: compiles, checks and instantiates guests, runs one call inside its limits, and says how it ended. It knows
 //! no queue, no attempt and no other listener.
 
-mod admission;
 mod build;
 mod cache;
 mod compile;
@@ -14,8 +13,11 @@ mod fault;
 mod gauge;
 mod guest;
 mod instance;
+mod policies;
+mod pool;
 mod prescan;
 mod store;
+mod sweep;
 
 pub(crate) use build::Build;
 pub use build::LifecycleError;

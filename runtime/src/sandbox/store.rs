@@ -6,7 +6,9 @@ use wasmtime::Store;
 use wasmtime_wasi::WasiCtxBuilder;
 
 use super::engine::SandboxEngine;
-use crate::host::{GuestFacts, GuestOutput, GuestStream, HostState, LogSink, LogStream, MemoryLimiter};
+use crate::host::{
+    GuestFacts, GuestOutput, GuestStream, HostState, LogSink, LogStream, MemoryLimiter, Reclaim,
+};
 use crate::limits;
 
 /// Builds a store for one instance of a guest, with every limit that a store can have.
@@ -18,6 +20,7 @@ pub(super) fn build(
     facts: &Arc<GuestFacts>,
     env: &[(String, String)],
     sink: &LogSink,
+    share: Arc<dyn Reclaim>,
 ) -> wasmtime::Result<Store<HostState>> {
     let output = GuestOutput::new(Arc::clone(&facts.name), Arc::clone(sink));
     let stream = |stream| GuestStream { output: Arc::clone(&output), stream };
@@ -30,12 +33,7 @@ pub(super) fn build(
         .allow_udp(false)
         .allow_ip_name_lookup(false)
         .build();
-    let limiter = MemoryLimiter::new(
-        &facts.limits,
-        facts.memory.clone(),
-        engine.total_memory.clone(),
-        Arc::new(engine.admission.clone()),
-    );
+    let limiter = MemoryLimiter::new(&facts.limits, facts.memory.clone(), engine.total_memory.clone(), share);
     let mut store = Store::new(&engine.engine, HostState::new(Arc::clone(facts), output, limiter, wasi));
     store.limiter(|state| &mut state.limiter);
     store.set_hostcall_fuel(facts.limits.host_memory_bytes_max);

@@ -23,6 +23,22 @@ pub(super) const MISTAKES: &[(&str, &str)] = &[
         "sandbus.toml:3:24: [runtime]: `total-memory` is \"64MB\"; it must be a size such as \"512KiB\", \"64MiB\" or \"1GiB\" (SB0103)",
     ),
     (
+        "[guests.g]\nsource.path = \"g.wasm\"\ninstances.policy = \"per-mesage\"\n",
+        "sandbus.toml:5:20: guest `g`: `instances.policy` is `per-mesage`; it must be one of `per-worker`, `per-message`, `single` (SB0104)",
+    ),
+    (
+        "[guests.g]\nsource.path = \"g.wasm\"\ninstances.max-idle = \"ever\"\n",
+        "sandbus.toml:5:22: guest `g`: `instances.max-idle` is \"ever\"; it must be a time such as \"200ms\", \"5s\" or \"1h\", or \"unlimited\" (SB0103)",
+    ),
+    (
+        "[guests.g]\nsource.path = \"g.wasm\"\ninstances.max-uses = 0\n",
+        "sandbus.toml:5:22: guest `g`: `instances.max-uses` is 0; it must be at least 1 (SB0104)",
+    ),
+    (
+        "[guests.g]\nsource.path = \"g.wasm\"\ninstances.max-use = 1\n",
+        "sandbus.toml:5:11: guest `g`: key `instances.max-use` is not known (SB0102)",
+    ),
+    (
         "runtime.max-hops = -1\n",
         "sandbus.toml:3:20: [runtime]: `max-hops` is -1; it must be from 1 to 1,000 (SB0104)",
     ),

@@ -111,6 +111,8 @@ deadline = "1s"
 memory = "1MiB"
 limits = { activate-fuel = 1, activate-deadline = "1s", tables = 2, table-elements = 3, host-memory = "1MiB", sends = 4, send-bytes = 5, log-bytes = 6, keyvalue-bytes = 8 }
 instances-max = 7
+total-memory = "9MiB"
+instances = { policy = "per-message", max-uses = 8, max-idle = "90s" }
 env = { A = "x", B = { env = "SANDBUS_TEST_UNSET", default = "y" } }
 config = { "a b" = "x" }
 build = { command = "make", workdir = "w" }

@@ -8,7 +8,9 @@ use sandbus_bus::{Cause, CircuitBreaker, DestinationType, FailureKind, Jitter, O
 
 use super::{good, warnings};
 use crate::manifest::Manifest;
-use crate::settings::{Allocator, CompileCache, GuestLimits, OnStartupError, RuntimeSettings};
+use crate::settings::{
+    Allocator, CompileCache, GuestLimits, InstancePolicy, Instances, OnStartupError, RuntimeSettings,
+};
 
 #[test]
 fn the_smallest_manifest_has_every_default() {
@@ -153,6 +155,7 @@ memory = "32MiB"
 limits = { activate-fuel = 7, activate-deadline = "1s", tables = 8, table-elements = 9, host-memory = "1MiB", sends = 0, send-bytes = 10, log-bytes = 11, keyvalue-bytes = 12 }
 instances-max = 3
 total-memory = "96MiB"
+instances = { policy = "single", max-uses = 3, max-idle = "1m" }
 circuit-breaker = { faults = 2, ratio = 1, cooldown = "1s" }
 env = { LEVEL = "info", REGION = { env = "SANDBUS_TEST_UNSET", default = "eu" } }
 config = { url = "http://stock", api-token = { env = "SANDBUS_TEST_UNSET", default = "none" } }
@@ -183,6 +186,12 @@ anything = { goes = [1, "x"] }
         total_memory_bytes_max: 96 << 20,
     };
     assert_eq!(guest.limits, wanted);
+    let instances = Instances {
+        policy: InstancePolicy::Single,
+        uses_max: Some(3),
+        idle_max: Some(Duration::from_secs(60)),
+    };
+    assert_eq!(guest.instances, instances);
     let breaker = CircuitBreaker {
         faults: 2,
         ratio: 1.0,

@@ -4,9 +4,13 @@
 mod stale;
 
 use std::hint::black_box;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use sandbus_guest::{Lifecycle, Listener, Message, Outcome, Outgoing, Reply, destinations};
+
+/// How often `activate` ran on this instance.
+static ACTIVATIONS: AtomicU32 = AtomicU32::new(0);
 
 #[derive(Default)]
 struct PluginZoo;
@@ -14,6 +18,7 @@ struct PluginZoo;
 impl Lifecycle for PluginZoo {
     fn activate() -> Result<(), String> {
         println!("activate");
+        ACTIVATIONS.fetch_add(1, Ordering::Relaxed);
         run(&std::env::var("ACTIVATE").unwrap_or_default())
     }
 
@@ -27,7 +32,14 @@ impl Lifecycle for PluginZoo {
 
 impl Listener for PluginZoo {
     fn receive(&mut self, message: &Message) -> Outcome {
-        println!("receive {}", message.text()?);
+        let text = message.text()?;
+        println!("receive {text}");
+        if text == "activations" {
+            println!("activations {}", ACTIVATIONS.load(Ordering::Relaxed));
+        }
+        if text == "panic" {
+            panic!("asked to");
+        }
         Ok(Some(Reply::bytes(message.payload())))
     }
 }
@@ -40,6 +52,10 @@ fn run(command: &str) -> Result<(), String> {
     match command {
         "" | "ok" => Ok(()),
         "error" => Err(rest.to_owned()),
+        "activations" => {
+            println!("activations {}", ACTIVATIONS.load(Ordering::Relaxed));
+            Ok(())
+        }
         "panic" => panic!("{rest}"),
         "loop" => loop_for_ever(),
         "sleep" => {

@@ -2,7 +2,7 @@
 
 use sandbus_guest::{Message, Outcome, Outgoing};
 
-use crate::words::{reply, reply_sent};
+use crate::words::{first_word, number, reply, reply_sent};
 
 #[derive(Default)]
 pub(crate) struct State {
@@ -23,6 +23,13 @@ impl State {
     pub(crate) fn hold_memory(&mut self, bytes: usize) -> Outcome {
         self.held.push(Vec::with_capacity(bytes));
         reply(self.held.iter().map(Vec::capacity).sum::<usize>())
+    }
+
+    /// `hold-sleep N MS`: the same, then waits in the host.
+    pub(crate) fn hold_and_sleep(&mut self, rest: &str) -> Outcome {
+        let (bytes, milliseconds) = first_word(rest);
+        self.hold_memory(number(bytes)?)?;
+        crate::time::sleep(number(milliseconds)?)
     }
 
     /// Keeps where this message is to be answered, and does not answer.

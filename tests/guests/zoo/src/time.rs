@@ -34,3 +34,12 @@ pub(crate) fn sleep_without_end() -> Outcome {
 pub(crate) fn time_left(message: &Message) -> Outcome {
     reply(message.time_left().as_millis())
 }
+
+/// Computes for so many turns, however long that takes.
+pub(crate) fn work(turns: u64) -> Outcome {
+    let mut sum = 0_u64;
+    for turn in 0..turns {
+        sum = std::hint::black_box(sum.rotate_left(1) ^ turn);
+    }
+    reply(sum)
+}

@@ -1,0 +1,191 @@
+//! The three ways in which a guest's instances are used: kept by whoever uses it, one for each message, one for the whole
+//! guest. Each is what the bus holds as an instance; how a call runs on one stands in `instance`.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use sandbus_bus::{BoxFuture, Cause, Delivery, Ended, Fault, Instant, ListenerInstance, Outcome, until};
+
+use super::build::Build;
+use super::instance::{Called, GuestInstance};
+use super::pool::{Kept, Place};
+
+impl Build {
+    /// What the bus is to hold as an instance of this build.
+    pub(super) async fn instance(
+        self: &Arc<Self>,
+        deadline: Instant,
+    ) -> Result<Box<dyn ListenerInstance>, Fault> {
+        use crate::settings::InstancePolicy::{PerMessage, PerWorker, Single};
+        match self.instances.policy {
+            PerWorker => Ok(Box::new(KeptInstance::of(self.make(deadline).await?))),
+            PerMessage => Ok(Box::new(FreshInstance(self.make(deadline).await?))),
+            Single => Ok(Box::new(Turn(Arc::clone(self)))),
+        }
+    }
+}
+
+/// An instance that is used again. While it is idle it may be dropped for another one that is needed.
+struct KeptInstance {
+    build: Arc<Build>,
+    /// The instance before its first call: nobody takes it away before that.
+    first: Option<Box<GuestInstance>>,
+    place: Arc<Place>,
+}
+
+impl KeptInstance {
+    fn of(instance: Box<GuestInstance>) -> Self {
+        let build = Arc::clone(&instance.build);
+        let place = build.share.place();
+        Self { build, first: Some(instance), place }
+    }
+}
+
+impl Drop for KeptInstance {
+    fn drop(&mut self) {
+        self.place.give_up();
+    }
+}
+
+impl ListenerInstance for KeptInstance {
+    fn is_usable(&self) -> bool {
+        let too_old = |idle_max| self.place.is_older_than(idle_max, Instant::now());
+        !self.build.is_retired()
+            && !self.place.is_emptied()
+            && !self.build.instances.idle_max.is_some_and(too_old)
+    }
+
+    fn receive<'a>(mut self: Box<Self>, delivery: &'a Delivery) -> BoxFuture<'a, Ended> {
+        Box::pin(async move {
+            let instance = self.first.take().or_else(|| self.place.take());
+            let Some(instance) = instance.filter(|_| !self.build.is_retired()) else {
+                // It was dropped, or its build replaced, since the worker looked at it.
+                let build = Arc::clone(&self.build);
+                drop(self);
+                return elsewhere(&build, delivery).await;
+            };
+            let Called { outcome, usage, instance } = instance.call(delivery).await;
+            let instance = match instance {
+                Some(instance) if self.build.may_use_again(&instance) => {
+                    let used = match self.build.instances.idle_max {
+                        // Only then is it worth a look at the clock.
+                        Some(_) => Instant::now(),
+                        None => delivery.started(),
+                    };
+                    let mut kept = self.place.put(instance, used);
+                    // Retired meanwhile: whoever retires it looks into the places afterwards, too.
+                    if self.build.is_retired() && self.place.empty() {
+                        kept = Kept::No;
+                    }
+                    (kept == Kept::Yes).then_some(self as Box<dyn ListenerInstance>)
+                }
+                _ => None,
+            };
+            Ended { outcome, usage, instance }
+        })
+    }
+}
+
+/// An instance for one message.
+struct FreshInstance(Box<GuestInstance>);
+
+impl ListenerInstance for FreshInstance {
+    fn receive<'a>(self: Box<Self>, delivery: &'a Delivery) -> BoxFuture<'a, Ended> {
+        Box::pin(async move {
+            let Self(instance) = *self;
+            if instance.build.is_retired() {
+                let build = Arc::clone(&instance.build);
+                // Its slot may be the one that the next instance needs.
+                drop(instance);
+                return elsewhere(&build, delivery).await;
+            }
+            let Called { outcome, usage, .. } = instance.call(delivery).await;
+            Ended { outcome, usage, instance: None }
+        })
+    }
+}
+
+/// The right to wait for the one instance of a guest. Each worker holds one; the instance is the build's.
+struct Turn(Arc<Build>);
+
+impl ListenerInstance for Turn {
+    fn is_usable(&self) -> bool {
+        !self.0.is_retired()
+    }
+
+    fn receive<'a>(self: Box<Self>, delivery: &'a Delivery) -> BoxFuture<'a, Ended> {
+        Box::pin(async move {
+            let build = &self.0;
+            if delivery.is_awaited_by(&build.facts.name) {
+                // The bus tells requests before they are sent; what is sent without an answer comes here.
+                return Ended::spent(Outcome::refused(
+                    "would deadlock: a call of the guest waits for this one",
+                ));
+            }
+            let Ok(mut seat) = until(delivery.deadline(), pin!(build.seat.lock())).await else {
+                return Ended::spent(Outcome::faulted(
+                    Cause::Instantiate,
+                    "the guest has one instance, and it was busy until the deadline",
+                ));
+            };
+            if build.is_retired() {
+                drop(seat);
+                return elsewhere(build, delivery).await;
+            }
+            // What waits for the end of the running calls looks here; an idle instance is none of them.
+            let _running = build.alive.mark();
+            let instance = match seat.take(build.instances.idle_max) {
+                Some(instance) => instance,
+                None => match build.make(delivery.deadline()).await {
+                    Ok(instance) => instance,
+                    Err(fault) => return Ended::spent(Outcome::Faulted(fault)),
+                },
+            };
+            let Called { outcome, usage, instance } = instance.call(delivery).await;
+            seat.put(instance.filter(|instance| build.may_use_again(instance)));
+            drop(seat);
+            Ended { outcome, usage, instance: Some(self) }
+        })
+    }
+}
+
+/// Receives on what the guest's build of now has for it.
+async fn elsewhere(build: &Build, delivery: &Delivery) -> Ended {
+    let Some(guest) = build.guest.upgrade() else {
+        return Ended::spent(Outcome::faulted(Cause::Instantiate, "the guest is gone"));
+    };
+    match guest.fresh(delivery.deadline()).await {
+        Ok(instance) => instance.receive(delivery).await,
+        Err(fault) => Ended::spent(Outcome::Faulted(fault)),
+    }
+}
+
+/// The place of the one instance of a guest, or of the one that `activate` ran on. No other instance takes its place.
+#[derive(Default)]
+pub(super) struct Seat {
+    instance: Option<Box<GuestInstance>>,
+    last_used: Option<Instant>,
+}
+
+impl Seat {
+    /// Takes the instance, unless it was idle for too long.
+    pub(super) fn take(&mut self, idle_max: Option<std::time::Duration>) -> Option<Box<GuestInstance>> {
+        self.drop_idle_longer_than(idle_max);
+        self.instance.take()
+    }
+
+    /// Puts it back, or notes that it is gone.
+    pub(super) fn put(&mut self, instance: Option<Box<GuestInstance>>) {
+        self.last_used = Some(Instant::now());
+        self.instance = instance;
+    }
+
+    pub(super) fn drop_idle_longer_than(&mut self, idle_max: Option<std::time::Duration>) {
+        let idle = self.last_used.map(|at| Instant::now().saturating_duration_since(at));
+        if let (Some(idle), Some(idle_max)) = (idle, idle_max)
+            && idle > idle_max
+        {
+            self.instance = None;
+        }
+    }
+}
