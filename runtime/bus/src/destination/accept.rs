@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use super::receivers::Receivers;
 use super::{Destination, Life, State};
 use crate::dead_letter::DeadLetterReason;
 use crate::entry::{Content, Entry, Target, Targets};
 use crate::error::{QueueUnit, RequestError, SendError};
 use crate::limits::SENDS_BETWEEN_YIELDS;
 use crate::message::{Message, MessageId};
-use crate::policy::OnNoListener;
+use crate::policy::{OnNoListener, RejectionHandler};
 use crate::registration::ListenerSet;
 use crate::request::never_received;
 use crate::statistics::{DropReason, RejectReason};
@@ -25,6 +26,8 @@ pub(crate) enum Admitted {
     Settled,
     /// It is not accepted; a handler of the embedder has it.
     Handled,
+    /// It is not accepted; this handler of the embedder decides, once no lock is held. Seen by nobody outside of the door.
+    ForHandler(RejectionHandler, SendError),
     /// It is not accepted again: this is the first message of its dedup key.
     Duplicate(MessageId),
     /// It is for nobody but a sender who waits for it, if there is one; see [`Destination::end_unheard`].
@@ -43,23 +46,6 @@ pub(crate) enum Inline {
     Test,
 }
 
-/// Who receives a message.
-pub(super) enum Receivers {
-    /// All that listen.
-    Present,
-    /// Those that the destination's type has chosen.
-    Chosen(Arc<ListenerSet>),
-}
-
-impl Receivers {
-    pub(super) fn of<'a>(&'a self, state: &'a State) -> &'a Arc<ListenerSet> {
-        match self {
-            Receivers::Present => &state.listeners,
-            Receivers::Chosen(chosen) => chosen,
-        }
-    }
-}
-
 impl Destination {
     /// Takes `message` on unless its dedup key is known, or says why not. `is_answer`: somebody waits for it here, so that
     /// it needs no listener.
@@ -73,7 +59,7 @@ impl Destination {
         };
         let admitted = self.admit_first_of(key, message, is_answer);
         self.events.drain_pending();
-        admitted
+        handled(message, admitted?)
     }
 
     fn admit_first_of(
@@ -83,20 +69,24 @@ impl Destination {
         is_answer: bool,
     ) -> Result<Admitted, SendError> {
         let (window, now) = (self.config().dedup_window, Instant::now());
-        // Held until the message is in or not: two of one key that come at once must not both pass.
-        let mut dedup = self.dedup.lock();
-        if let Some(first) = dedup.first(key, now, window) {
-            self.counters.door.duplicates.add(1);
-            // A request of a known key has no listener of its own that could answer.
-            end_without_listener(message, None);
-            return Ok(Admitted::Duplicate(first));
+        loop {
+            let choice = self.choose(message);
+            // Held until the message is in or not: two of one key that come at once must not both pass.
+            let mut dedup = self.dedup.lock();
+            if let Some(first) = dedup.first(key, now, window) {
+                self.counters.door.duplicates.add(1);
+                drop(dedup);
+                // A request of a known key has no listener of its own that could answer.
+                end_without_listener(message, None);
+                return Ok(Admitted::Duplicate(first));
+            }
+            let Some((state, to)) = self.state_if_chosen(choice) else { continue };
+            let admitted = self.admit_to(state, message, is_answer, &to)?;
+            if !matches!(admitted, Admitted::WaitForRoom(_) | Admitted::ForHandler(..)) {
+                dedup.remember(key, message.id(), now);
+            }
+            return Ok(admitted);
         }
-        let (state, to) = self.state_for(message);
-        let admitted = self.admit_to(state, message, is_answer, &to)?;
-        if !matches!(admitted, Admitted::WaitForRoom(_) | Admitted::Handled) {
-            dedup.remember(key, message.id(), now);
-        }
-        Ok(admitted)
     }
 
     /// Takes `message` on, whatever its dedup key, or says why not.
@@ -108,21 +98,7 @@ impl Destination {
         let (state, to) = self.state_for(message);
         let admitted = self.admit_to(state, message, is_answer, &to);
         self.events.drain_pending();
-        admitted
-    }
-
-    /// Takes the lock, and says who of those that listen receives `message`.
-    pub(super) fn state_for(&self, message: &Message) -> (MutexGuard<'_, State>, Receivers) {
-        let Some(custom) = &self.custom_type else { return (self.state(), Receivers::Present) };
-        loop {
-            // The embedder's choice is made without the lock, and made again if the listeners changed meanwhile.
-            let present = self.listeners();
-            let chosen = Arc::new(custom.chosen(message, &present));
-            let state = self.state();
-            if Arc::ptr_eq(&present, &state.listeners) {
-                return (state, Receivers::Chosen(chosen));
-            }
-        }
+        handled(message, admitted?)
     }
 
     fn admit_to(
@@ -350,8 +326,16 @@ impl Destination {
     }
 }
 
+/// Asks the embedder's handler about a message that found no room, if it is one; to be called under no lock.
+fn handled(message: &Arc<Message>, admitted: Admitted) -> Result<Admitted, SendError> {
+    let Admitted::ForHandler(handler, full) = admitted else { return Ok(admitted) };
+    handler.rejected(message, full)?;
+    end_without_listener(message, Some(never_received("turned away: the queue was full")));
+    Ok(Admitted::Handled)
+}
+
 /// Tells whoever waits for an answer to a message that no listener will receive.
-pub(super) fn end_without_listener(message: &Message, failure: Option<RequestError>) {
+fn end_without_listener(message: &Message, failure: Option<RequestError>) {
     if let Some(request) = &message.request {
         request.owed_nothing(failure);
     }

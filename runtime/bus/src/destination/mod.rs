@@ -10,6 +10,7 @@ mod letters;
 mod life;
 mod listeners;
 mod rank;
+mod receivers;
 mod redrive;
 mod reject;
 mod report;

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use super::accept::{Admitted, Inline, Receivers, end_without_listener};
+use super::accept::{Admitted, Inline};
+use super::receivers::Receivers;
 use super::{Destination, State};
 use crate::dead_letter::DeadLetterReason;
 use crate::error::SendError;
@@ -22,10 +23,26 @@ impl Destination {
         to: &Receivers,
         full: SendError,
     ) -> Result<Admitted, SendError> {
-        if !std::mem::replace(&mut state.full, true) {
-            tracing::warn!(destination = %self.name, policy = state.config.rejected_execution.name(), "{full}");
+        let begins = !std::mem::replace(&mut state.full, true);
+        let warning = begins.then(|| (full.to_string(), Arc::clone(&state.config)));
+        if begins {
             self.begin_episode(&state);
         }
+        let rejected = self.reject_by_policy(state, message, to, full);
+        // The lock is released: what writes logs may be anybody's code.
+        if let Some((full, config)) = warning {
+            tracing::warn!(destination = %self.name, policy = config.rejected_execution.name(), "{full}");
+        }
+        rejected
+    }
+
+    fn reject_by_policy(
+        self: &Arc<Self>,
+        mut state: MutexGuard<'_, State>,
+        message: &Arc<Message>,
+        to: &Receivers,
+        full: SendError,
+    ) -> Result<Admitted, SendError> {
         let config = Arc::clone(&state.config);
         let receivers = to.of(&state);
         let pairs = receivers.len().max(1) as u64;
@@ -55,11 +72,8 @@ impl Destination {
             }
             RejectedExecution::DiscardOldest => self.discard_oldest(state, message, to, full),
             RejectedExecution::Handler(handler) => {
-                drop(state);
                 self.counters.reject(RejectReason::QueueFull);
-                handler.rejected(message, full)?;
-                end_without_listener(message, Some(never_received("turned away: the queue was full")));
-                Ok(Admitted::Handled)
+                Ok(Admitted::ForHandler(handler.clone(), full))
             }
         }
     }

@@ -215,3 +215,49 @@ async fn inline_a_paused_destination_queues_and_a_missing_listener_is_met_as_eve
     settled(&bus).await;
     assert_eq!(notes.all(), ["l:held", "l:waits"]);
 }
+
+/// What a send of `message` to `t/x` says at once, in the middle of whatever calls this.
+fn sent_at_once(bus: &Bus, message: Outgoing) -> Result<MessageId, SendError> {
+    let mut sending = std::pin::pin!(bus.send("t/x", message));
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    match sending.as_mut().poll(&mut cx) {
+        std::task::Poll::Ready(sent) => sent,
+        std::task::Poll::Pending => panic!("nothing is to be waited for"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_and_a_choice_may_use_the_bus_also_for_a_message_with_a_dedup_key() {
+    // They are called under no lock: what an embedder does in them cannot stop the destination.
+    let (bus, notes) = (bus(), Notes::default());
+    let (inside, noted) = (bus.clone(), notes.clone());
+    let choosing = CustomType::new("some", DestinationType::Serial, move |message, _| {
+        if message.payload() == "chooses" {
+            noted.add(format!("chooses {:?}", sent_at_once(&inside, once("x", "other")).is_ok()));
+        }
+        vec![0]
+    });
+    bus.register_type(choosing.unwrap()).unwrap();
+    let (inside, noted) = (bus.clone(), notes.clone());
+    let handler = RejectionHandler::new(move |message, full| {
+        if message.payload() == "turned away" {
+            // Nothing of it is known: it is not accepted.
+            let again = sent_at_once(&inside, once("again", "key"));
+            noted.add(format!("handles {}", again.unwrap_err().name()));
+        }
+        Err(full)
+    });
+    bus.create(with(bus.configuration("some", "t/x").unwrap(), |config| {
+        config.queue_entries_max = 2;
+        config.paused = true;
+        config.rejected_execution = RejectedExecution::Handler(handler);
+    }))
+    .unwrap();
+    bus.register("t/x", noting("l", &notes)).unwrap();
+    bus.send("t/x", once("chooses", "first")).await.unwrap();
+    assert_eq!(bus.send("t/x", once("turned away", "key")).await.unwrap_err().name(), "queue-full");
+    assert_eq!(notes.take(), ["chooses true", "handles queue-full"]);
+    bus.resume("t/x").unwrap();
+    settled(&bus).await;
+    assert_eq!(notes.all(), ["l:x", "l:chooses"]);
+}
