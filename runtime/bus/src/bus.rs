@@ -5,8 +5,6 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use arc_swap::ArcSwap;
-
 use crate::clock::{Clock, WallClock};
 use crate::config::DestinationConfig;
 use crate::dead_letter::DeadLetter;
@@ -17,12 +15,12 @@ use crate::hooks::Hooks;
 use crate::limits;
 use crate::name::DestinationName;
 use crate::origin::Origin;
-use crate::registry::Registry;
+use crate::registry::{Registry, Table};
 use crate::request::Requests;
 use crate::rest::Rest;
 use crate::schedule::Schedules;
 use crate::statistics::DestinationStatistics;
-use crate::sync::{Handle, HashMap, Instant, Mutex, after};
+use crate::sync::{Handle, Instant, Mutex, after};
 use crate::types::Types;
 
 /// The limits of a whole bus.
@@ -69,7 +67,7 @@ pub struct Bus {
 /// What the bus and its destinations share.
 pub(crate) struct Shared {
     /// Read at every send, written when a destination comes or goes.
-    pub(crate) destinations: ArcSwap<HashMap<DestinationName, Arc<Destination>>>,
+    pub(crate) destinations: Table,
     /// Serialises changes of the table and of listeners, and keeps what the table does not show.
     pub(crate) changes: Mutex<Registry>,
     pub(crate) events: Arc<Hub>,
@@ -90,19 +88,15 @@ impl Shared {
         self.runtime.spawn(task);
     }
 
-    pub(crate) fn destinations(&self) -> arc_swap::Guard<Arc<HashMap<DestinationName, Arc<Destination>>>> {
-        self.destinations.load()
-    }
-
     pub(crate) fn find(&self, name: &str) -> Option<Arc<Destination>> {
-        self.destinations.load().get(name).cloned()
+        self.destinations.find(name)
     }
 }
 
 impl Drop for Shared {
     /// The last clone of the bus is gone: nobody can send any more, and its workers end.
     fn drop(&mut self) {
-        self.destinations.load().values().for_each(|destination| destination.abandon());
+        self.destinations.all_just_now().iter().for_each(|destination| destination.abandon());
         self.changes.lock().hidden().for_each(|destination| destination.abandon());
     }
 }
@@ -115,7 +109,7 @@ impl Bus {
     #[must_use]
     pub fn new(config: BusConfig) -> Self {
         let shared = Arc::new(Shared {
-            destinations: ArcSwap::default(),
+            destinations: Table::default(),
             changes: Mutex::default(),
             events: Arc::new(Hub::new(config.hops_max)),
             requests: Requests::new(config.waiting_requests_max),
@@ -136,7 +130,8 @@ impl Bus {
     /// The names of all destinations, sorted.
     #[must_use]
     pub fn destinations(&self) -> Vec<DestinationName> {
-        let mut names: Vec<_> = self.shared.destinations.load().keys().cloned().collect();
+        let all = self.shared.destinations.all(&self.shared.changes.lock());
+        let mut names: Vec<_> = all.iter().map(|destination| destination.name.clone()).collect();
         names.sort();
         names
     }
@@ -144,7 +139,7 @@ impl Bus {
     /// Whether a destination of this name exists.
     #[must_use]
     pub fn has_destination(&self, name: &str) -> bool {
-        self.shared.destinations.load().contains_key(name)
+        self.shared.find(name).is_some()
     }
 
     /// Whether a destination of this name exists and has a listener.

@@ -98,15 +98,15 @@ impl Shared {
         let limit = Destination::inline_limit(origin.deadline);
         let (destination, message, arrived) = {
             // Usually a message is in the queue by the end of this block, and nothing was awaited or counted up for it.
-            let table = self.destinations();
-            let destination = table.get(destination).ok_or_else(|| not_found(destination))?;
+            let look = self.destinations.look_up(destination);
+            let destination = look.found().ok_or_else(|| not_found(destination))?;
             let message = self.message(destination, origin, body, watched)?;
             match self.arrive(destination, &message)? {
                 Arrived::Settled => return Ok(message.id()),
                 Arrived::Duplicate(first) => return Ok(first),
                 Arrived::Deep => {
                     let id = message.id();
-                    drop((message, table));
+                    drop((message, look));
                     yield_now().await;
                     return Ok(id);
                 }

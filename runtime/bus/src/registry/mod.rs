@@ -2,6 +2,7 @@
 //! theirs to appear, and the events of all that. It carries no message.
 
 mod listeners;
+mod table;
 mod tell;
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use crate::listener::MessageListener;
 use crate::name::{DEFAULT_RESPONSE, DestinationName, EVENTS, NameError};
 use crate::registration::ListenerSet;
 use crate::sync::HashMap;
+pub(crate) use table::Table;
 
 /// What the table of active destinations does not show.
 #[derive(Default)]
@@ -85,7 +87,9 @@ impl Shared {
     /// All destinations, those that are hidden too.
     pub(crate) fn everywhere(&self) -> Vec<Arc<Destination>> {
         let registry = self.changes.lock();
-        self.destinations.load().values().chain(registry.hidden()).cloned().collect()
+        let mut all = self.destinations.all(&registry);
+        all.extend(registry.hidden().cloned());
+        all
     }
 
     fn make(self: &Arc<Self>, config: DestinationConfig, ranking: i32) -> Arc<Destination> {
@@ -105,10 +109,8 @@ impl Shared {
     }
 
     /// Has senders see `destination` under its name.
-    fn publish(&self, _held: &Registry, destination: Arc<Destination>) {
-        let mut table = HashMap::clone(&self.destinations.load());
-        table.insert(destination.name.clone(), destination);
-        self.destinations.store(Arc::new(table));
+    fn publish(&self, held: &Registry, destination: Arc<Destination>) {
+        self.destinations.publish(held, destination);
     }
 
     fn add(
@@ -121,7 +123,7 @@ impl Shared {
         if self.ranks_in(registry, name.as_str()).iter().any(|known| known.ranking == ranking) {
             return Err(DestinationError::AlreadyExists { destination: name, ranking });
         }
-        let count = self.destinations.load().len() + registry.hidden().count();
+        let count = self.destinations.len() + registry.hidden().count();
         if count >= limits::DESTINATIONS_MAX {
             return Err(DestinationError::TooManyDestinations(count));
         }
@@ -215,9 +217,7 @@ impl Shared {
                 }
                 None => {
                     gone.listeners().iter().for_each(|slot| self.tell_unregistered(name, &slot.name));
-                    let mut table = HashMap::clone(&self.destinations.load());
-                    table.remove(name);
-                    self.destinations.store(Arc::new(table));
+                    self.destinations.remove(registry, name.as_str());
                     self.tell_removed(gone);
                 }
             }

@@ -30,10 +30,9 @@ impl Shared {
 
     /// What exists, as events; to be asked under the lock of the registry.
     pub(crate) fn existing(&self) -> Vec<Event> {
-        let table = self.destinations.load();
-        let mut all: Vec<_> = table.values().collect();
+        let mut all = self.destinations.all_just_now();
         all.sort_by(|a, b| a.name.cmp(&b.name));
-        all.into_iter().flat_map(existing_of).collect()
+        all.iter().flat_map(existing_of).collect()
     }
 
     /// What exists of one name.

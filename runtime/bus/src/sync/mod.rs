@@ -18,8 +18,8 @@ use shuttled as primitives;
 
 pub use primitives::Instant;
 pub(crate) use primitives::{
-    AtomicBool, AtomicU64, AtomicUsize, Handle, HashMap, JoinSet, MutexGuard, Ordering, Sleep, sleep_until,
-    yield_now,
+    AtomicBool, AtomicU64, AtomicUsize, Handle, HashMap, JoinSet, MutexGuard, Ordering, RandomState, Sleep,
+    sleep_until, yield_now,
 };
 /// Made once and then only read: what is raced for holds nothing yet, so that no schedule can tell who made it.
 pub(crate) use std::sync::OnceLock;

@@ -1,6 +1,7 @@
 //! The primitives of the normal build: those of `std` and tokio under the bus's names, and nothing of its own.
 
 pub(crate) use std::collections::HashMap;
+pub(crate) use std::collections::hash_map::RandomState;
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 pub(crate) use std::sync::{Mutex as RawMutex, MutexGuard};
 

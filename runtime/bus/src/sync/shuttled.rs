@@ -16,7 +16,9 @@ pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Order
 pub(crate) use shuttle::sync::{Mutex as RawMutex, MutexGuard};
 
 /// A map whose order is the same in each run: a schedule could not be replayed over one that is drawn by chance.
-pub(crate) type HashMap<K, V> = std::collections::HashMap<K, V, BuildHasherDefault<DefaultHasher>>;
+pub(crate) type HashMap<K, V> = std::collections::HashMap<K, V, RandomState>;
+/// What hashes: the same in each run.
+pub(crate) type RandomState = BuildHasherDefault<DefaultHasher>;
 
 /// Where tasks run: in the execution that shuttle runs at this moment.
 pub(crate) struct Handle;

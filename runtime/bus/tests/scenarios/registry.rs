@@ -206,3 +206,22 @@ async fn reg_14_names_are_checked_and_the_error_shows_name_and_rule() {
     assert!(matches!(bus.create(serial("a.b-c/1")), Err(DestinationError::AlreadyExists { .. })));
     settled(&bus).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn each_of_thousands_of_destinations_is_found_and_gone_when_it_is_destroyed() {
+    // The table stands in parts, and each has many of these.
+    let (bus, count) = (bus(), 5_000);
+    for n in 0..count {
+        bus.create(synchronous(&format!("t/{n}"))).unwrap();
+    }
+    assert!((0..count).all(|n| bus.has_destination(&format!("t/{n}"))));
+    let names = bus.destinations();
+    assert!(names.len() == count + 2 && names.is_sorted());
+    for n in (0..count).step_by(2) {
+        bus.destroy(&format!("t/{n}")).await.unwrap();
+    }
+    assert!((0..count).all(|n| bus.has_destination(&format!("t/{n}")) == (n % 2 == 1)));
+    assert_eq!(bus.destinations().len(), count / 2 + 2);
+    bus.create(serial("t/0")).unwrap();
+    assert_eq!(bus.send("t/0", text("m")).await.map(drop), Ok(()));
+}
