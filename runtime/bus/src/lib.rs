@@ -68,7 +68,7 @@ pub use dead_letter::{
 pub use delivery::Delivery;
 pub use destination::{Closed, Registered};
 pub use error::{BuildError, DestinationError, QueueUnit, RequestError, SendError};
-pub use events::{Event, EventFilter, Observation, Observer};
+pub use events::{Event, EventFilter, Observation, Observer, TooManyObservers};
 pub use hooks::{
     BusStatistics, HookId, InboundProcessor, Interception, Interceptor, OutboundProcessor, Scope, SendKind,
     Sending, Sent, TooManyHooks,

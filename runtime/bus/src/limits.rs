@@ -118,6 +118,8 @@ pub const HOOKS_MAX: usize = 256;
 pub const DESTINATIONS_MAX: usize = 100_000;
 /// Listeners of one destination: each is an entry of every message to a parallel one.
 pub const LISTENERS_MAX: usize = 1_024;
+/// Observers of one bus: each is told of every event, in the task that caused it.
+pub const OBSERVERS_MAX: usize = 1_024;
 /// Events that wait to be told: enough for a burst while an observer is slow; what does not fit is counted and told.
 pub const EVENTS_WAITING_MAX: usize = 10_000;
 /// How often it is told that dead letters left at the bound: each one that leaves would be an event of its own.

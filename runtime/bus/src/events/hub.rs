@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 
 use super::Event;
-use super::observer::Watcher;
+use super::observer::{TooManyObservers, Watcher};
 use crate::destination::Destination;
-use crate::limits::EVENTS_WAITING_MAX;
+use crate::limits::{EVENTS_WAITING_MAX, OBSERVERS_MAX};
 use crate::name::EVENTS;
 use crate::registration::{ListenerSet, Slot};
 use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering};
@@ -33,6 +33,8 @@ struct Waiting {
     /// Whether somebody is telling events.
     draining: bool,
     observers: Arc<Vec<Arc<Watcher>>>,
+    /// How many there are, with those whose turn has not come.
+    observers_in: usize,
     /// Listeners at `sandbus/events` that have been told what exists.
     audience: Arc<ListenerSet>,
     /// What was announced of the guests that are loaded.
@@ -105,18 +107,28 @@ impl Hub {
         self.pending.store(!queue.items.is_empty(), Ordering::Relaxed);
     }
 
-    /// Lets an observer in, behind all that happened before.
-    pub(super) fn arrive(&self, watcher: &Arc<Watcher>, mut existing: Vec<Event>) {
+    /// Lets an observer in, behind all that happened before, if there is a place.
+    pub(super) fn arrive(
+        &self,
+        watcher: &Arc<Watcher>,
+        mut existing: Vec<Event>,
+    ) -> Result<(), TooManyObservers> {
         let mut queue = self.queue.lock();
+        if queue.observers_in >= OBSERVERS_MAX {
+            return Err(TooManyObservers { observers: queue.observers_in });
+        }
+        queue.observers_in += 1;
         self.watchers.fetch_add(1, Ordering::Relaxed);
         existing.extend(queue.guests.iter().cloned());
         queue.items.push_back(Item::Observer(Arc::clone(watcher), existing));
+        Ok(())
     }
 
     /// Lets an observer go, which has been marked as ended.
     pub(super) fn leave(&self, watcher: &Arc<Watcher>) {
         self.watchers.fetch_sub(1, Ordering::Relaxed);
         let mut queue = self.queue.lock();
+        queue.observers_in -= 1;
         let rest: Vec<_> =
             queue.observers.iter().filter(|known| !Arc::ptr_eq(known, watcher)).cloned().collect();
         let before = std::mem::replace(&mut queue.observers, Arc::new(rest));

@@ -15,7 +15,7 @@ use crate::outcome::{Cause, ErrorText};
 use crate::types::DestinationType;
 
 pub(crate) use hub::Hub;
-pub use observer::{EventFilter, Observation, Observer};
+pub use observer::{EventFilter, Observation, Observer, TooManyObservers};
 
 /// Something that has changed on a bus.
 ///
@@ -30,7 +30,7 @@ pub use observer::{EventFilter, Observation, Observer};
 /// let (sender, seen) = std::sync::mpsc::channel();
 /// let observation = bus.observe(EventFilter::Destination("t/x".parse()?), move |event: &Event| {
 ///     let _ = sender.send(event.name());
-/// });
+/// })?;
 /// bus.create(DestinationConfig::serial("t/x")?)?;
 /// bus.destroy("t/x").await?;
 /// drop(observation);

@@ -75,6 +75,16 @@ impl Watcher {
     }
 }
 
+/// An observer was not let in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the bus has {observers} observers, and no more may come: each is told of every event; end one, or have one tell the others"
+)]
+pub struct TooManyObservers {
+    /// How many it has.
+    pub observers: usize,
+}
+
 /// An observer's place; dropping it ends the observation.
 ///
 /// A call of the observer that runs at that moment on another thread is not waited for.
@@ -110,7 +120,14 @@ impl Bus {
     /// returns; when another thread is telling events just then, it tells this one, too.
     ///
     /// An observer that holds the bus keeps it alive until its observation ends.
-    pub fn observe(&self, filter: EventFilter, observer: impl Observer) -> Observation {
+    ///
+    /// # Errors
+    /// When there are as many as there may be ([`limits::OBSERVERS_MAX`](crate::limits::OBSERVERS_MAX)).
+    pub fn observe(
+        &self,
+        filter: EventFilter,
+        observer: impl Observer,
+    ) -> Result<Observation, TooManyObservers> {
         let watcher = Arc::new(Watcher {
             filter,
             observer: Box::new(observer),
@@ -126,10 +143,10 @@ impl Bus {
                 EventFilter::All => self.shared.existing(),
                 EventFilter::Destination(name) => self.shared.existing_at(name.as_str()),
             };
-            hub.arrive(&watcher, existing);
+            hub.arrive(&watcher, existing)?;
         }
         hub.drain();
-        Observation { hub, watcher }
+        Ok(Observation { hub, watcher })
     }
 
     /// Tells an event that the bus cannot know of: a guest was loaded, unloaded, put into quarantine, or has recovered.

@@ -36,8 +36,9 @@ impl Watch {
     pub(crate) fn new(bus: &Bus) -> Self {
         let told = Arc::<Mutex<Vec<Told>>>::default();
         let noted = Arc::clone(&told);
-        let observation =
-            bus.observe(EventFilter::All, move |event: &Event| noted.lock().unwrap().extend(known(event)));
+        let observation = bus
+            .observe(EventFilter::All, move |event: &Event| noted.lock().unwrap().extend(known(event)))
+            .unwrap();
         Self { told, expected: Vec::new(), _observation: observation }
     }
 

@@ -8,7 +8,7 @@ use crate::support::*;
 pub(crate) fn observing(bus: &Bus, filter: EventFilter) -> (Notes, Observation) {
     let notes = Notes::default();
     let seen = notes.clone();
-    let observation = bus.observe(filter, move |event: &Event| seen.add(short(event)));
+    let observation = bus.observe(filter, move |event: &Event| seen.add(short(event))).unwrap();
     (notes, observation)
 }
 
@@ -82,7 +82,7 @@ async fn event_2_a_destination_that_comes_and_goes_is_told() {
     let events = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&events);
     let _observation =
-        bus.observe(about("t/x"), move |event: &Event| seen.lock().unwrap().push(event.clone()));
+        bus.observe(about("t/x"), move |event: &Event| seen.lock().unwrap().push(event.clone())).unwrap();
     bus.create(synchronous("t/x")).unwrap();
     bus.create(serial("t/other")).unwrap();
     bus.destroy("t/x").await.unwrap();
@@ -283,7 +283,7 @@ async fn event_6_a_fault_is_told_with_its_cause_and_an_interrupt_is_not() {
     bus.create(serial("t/x")).unwrap();
     bus.register("t/x", ending("l", &notes, |_| Outcome::faulted(Cause::OutOfFuel, "spent"))).unwrap();
     let _observation =
-        bus.observe(about("t/x"), move |event: &Event| seen.lock().unwrap().push(event.clone()));
+        bus.observe(about("t/x"), move |event: &Event| seen.lock().unwrap().push(event.clone())).unwrap();
     let id = bus.send("t/x", text("m")).await.unwrap();
     bus.idle().await;
     assert_eq!(
@@ -408,7 +408,7 @@ async fn event_8_a_pool_that_is_resized_is_one_event_with_both_settings() {
     let events = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&events);
     let _observation =
-        bus.observe(about("t/x"), move |event: &Event| seen.lock().unwrap().push(event.clone()));
+        bus.observe(about("t/x"), move |event: &Event| seen.lock().unwrap().push(event.clone())).unwrap();
     let before = parallel("t/x").workers;
     let after = Workers { core: 3, max: 6, ..before };
     bus.reconfigure(with(parallel("t/x"), |config| config.workers = after)).unwrap();
@@ -466,16 +466,19 @@ async fn a_send_with_a_dedup_key_tells_its_events_under_no_lock() {
     bus.send("t/x", text("2")).await.unwrap();
     let (inside, ended) = (bus.clone(), Notes::default());
     let seen = ended.clone();
-    let _observation = bus.observe(about("t/x"), move |event: &Event| {
-        if event.name() == "queue-full" {
-            let mut sending = std::pin::pin!(inside.send("t/x", keyed("3")));
-            let polled = sending.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
-            seen.add(format!(
-                "{:?}",
-                matches!(polled, std::task::Poll::Ready(Err(SendError::QueueFull { .. })))
-            ));
-        }
-    });
+    let _observation = bus
+        .observe(about("t/x"), move |event: &Event| {
+            if event.name() == "queue-full" {
+                let mut sending = std::pin::pin!(inside.send("t/x", keyed("3")));
+                let polled =
+                    sending.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+                seen.add(format!(
+                    "{:?}",
+                    matches!(polled, std::task::Poll::Ready(Err(SendError::QueueFull { .. })))
+                ));
+            }
+        })
+        .unwrap();
     bus.send("t/x", keyed("3")).await.unwrap_err();
     assert_eq!(ended.all(), ["true"]);
     gate.open();
@@ -490,11 +493,13 @@ async fn dead_letters_that_left_are_told_once_a_second_at_most() {
     bus.register("t/x", refusing("l", &notes, "no")).unwrap();
     let counts = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&counts);
-    let _observation = bus.observe(about("t/x"), move |event: &Event| {
-        if let Event::DeadLettersLeft { count, .. } = event {
-            seen.lock().unwrap().push(*count);
-        }
-    });
+    let _observation = bus
+        .observe(about("t/x"), move |event: &Event| {
+            if let Event::DeadLettersLeft { count, .. } = event {
+                seen.lock().unwrap().push(*count);
+            }
+        })
+        .unwrap();
     for _ in 0..6 {
         bus.send("t/x", text("m")).await.unwrap();
     }
@@ -512,16 +517,18 @@ async fn an_observer_may_call_the_bus_and_its_events_come_behind() {
     let bus = bus();
     let first = Notes::default();
     let (seen, inside) = (first.clone(), bus.clone());
-    let _observation = bus.observe(EventFilter::All, move |event: &Event| {
-        seen.add(format!("begin {}", short(event)));
-        if event.destination() == Some(&name("t/a")) && event.name() == "destination-added" {
-            inside.create(serial("t/b")).unwrap();
-            inside.register("t/a", echo("l")).unwrap();
-            assert_eq!(inside.dead_letters("t/a").len(), 0);
-            drop(inside.observe(EventFilter::All, |_: &Event| {}));
-        }
-        seen.add("end");
-    });
+    let _observation = bus
+        .observe(EventFilter::All, move |event: &Event| {
+            seen.add(format!("begin {}", short(event)));
+            if event.destination() == Some(&name("t/a")) && event.name() == "destination-added" {
+                inside.create(serial("t/b")).unwrap();
+                inside.register("t/a", echo("l")).unwrap();
+                assert_eq!(inside.dead_letters("t/a").len(), 0);
+                drop(inside.observe(EventFilter::All, |_: &Event| {}).unwrap());
+            }
+            seen.add("end");
+        })
+        .unwrap();
     let (second, _second) = observing(&bus, EventFilter::All);
     bus.create(serial("t/a")).unwrap();
     assert!(first.all().chunks(2).all(|pair| pair[0].starts_with("begin") && pair[1] == "end"));
@@ -536,10 +543,12 @@ async fn an_observer_that_panics_is_told_of_the_next_event_all_the_same() {
     let bus = bus();
     let panics = Notes::default();
     let seen = panics.clone();
-    let _panicking = bus.observe(about("t/x"), move |event: &Event| {
-        seen.add(short(event));
-        panic!("an observer");
-    });
+    let _panicking = bus
+        .observe(about("t/x"), move |event: &Event| {
+            seen.add(short(event));
+            panic!("an observer");
+        })
+        .unwrap();
     let (calm, _observation) = observing(&bus, about("t/x"));
     bus.create(serial("t/x")).unwrap();
     bus.destroy("t/x").await.unwrap();
@@ -555,16 +564,18 @@ async fn events_that_find_no_room_are_counted_and_told() {
     let missed = Arc::new(Mutex::new((0_u64, 0_u64)));
     let (seen, inside) = (Arc::clone(&missed), bus.clone());
     let more = limits::EVENTS_WAITING_MAX as u64 + 25;
-    let _observation = bus.observe(EventFilter::All, move |event: &Event| match event {
-        Event::GuestRecovered { guest } if &**guest == "first" => {
-            for _ in 0..more {
-                inside.announce(Event::GuestRecovered { guest: "g".into() });
+    let _observation = bus
+        .observe(EventFilter::All, move |event: &Event| match event {
+            Event::GuestRecovered { guest } if &**guest == "first" => {
+                for _ in 0..more {
+                    inside.announce(Event::GuestRecovered { guest: "g".into() });
+                }
             }
-        }
-        Event::GuestRecovered { .. } => seen.lock().unwrap().0 += 1,
-        Event::EventsMissed { count } => seen.lock().unwrap().1 += count,
-        _ => {}
-    });
+            Event::GuestRecovered { .. } => seen.lock().unwrap().0 += 1,
+            Event::EventsMissed { count } => seen.lock().unwrap().1 += count,
+            _ => {}
+        })
+        .unwrap();
     bus.announce(Event::GuestRecovered { guest: "first".into() });
     assert_eq!(*missed.lock().unwrap(), (limits::EVENTS_WAITING_MAX as u64, 25));
     bus.announce(Event::GuestRecovered { guest: "g".into() });
@@ -613,18 +624,20 @@ async fn an_observer_that_comes_in_the_middle_can_tell_exactly_what_there_is() {
     for _ in 0..8 {
         let model = Arc::new(Mutex::new(std::collections::BTreeMap::new()));
         let known = Arc::clone(&model);
-        let observation = bus.observe(EventFilter::All, move |event: &Event| {
-            let mut known = known.lock().unwrap();
-            match event {
-                Event::DestinationAdded { destination, ranking, .. } => {
-                    assert_eq!(known.insert(destination.clone(), *ranking), None, "{event:?}");
+        let observation = bus
+            .observe(EventFilter::All, move |event: &Event| {
+                let mut known = known.lock().unwrap();
+                match event {
+                    Event::DestinationAdded { destination, ranking, .. } => {
+                        assert_eq!(known.insert(destination.clone(), *ranking), None, "{event:?}");
+                    }
+                    Event::DestinationRemoved { destination, ranking, .. } => {
+                        assert_eq!(known.remove(destination), Some(*ranking), "{event:?}");
+                    }
+                    _ => {}
                 }
-                Event::DestinationRemoved { destination, ranking, .. } => {
-                    assert_eq!(known.remove(destination), Some(*ranking), "{event:?}");
-                }
-                _ => {}
-            }
-        });
+            })
+            .unwrap();
         observers.push((model, observation));
         tokio::task::yield_now().await;
     }
@@ -639,4 +652,18 @@ async fn an_observer_that_comes_in_the_middle_can_tell_exactly_what_there_is() {
         assert_eq!(model.keys().cloned().collect::<Vec<_>>(), there);
     }
     settled(&bus).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn observers_have_a_bound_and_one_that_ends_leaves_its_place() {
+    // Each is told of every event, in the task that caused it.
+    let bus = bus();
+    let ignore = || |_: &Event| {};
+    let mut all: Vec<Observation> =
+        (0..limits::OBSERVERS_MAX).map(|_| bus.observe(EventFilter::All, ignore()).unwrap()).collect();
+    let error = bus.observe(about("t/x"), ignore()).unwrap_err();
+    assert_eq!(error, TooManyObservers { observers: limits::OBSERVERS_MAX });
+    assert!(error.to_string().starts_with("the bus has 1024 observers, and no more may come"), "{error}");
+    all.pop().unwrap().unobserve();
+    assert!(bus.observe(about("t/x"), ignore()).is_ok());
 }
