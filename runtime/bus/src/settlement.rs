@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn settlement_is_the_table_of_the_semantics_for_every_outcome_attempt_and_policy() {
+    fn err_14_settlement_is_the_table_of_the_semantics_for_every_outcome_attempt_and_policy() {
         let default = RetryPolicy::default();
         let once = RetryPolicy { attempts_max: 1, ..RetryPolicy::default() };
         let all = RetryPolicy { on: RetryOn::of(&FailureKind::ALL), ..RetryPolicy::default() };
