@@ -29,6 +29,18 @@ impl Bus {
     ///
     /// # Cancel safety
     /// The message stays accepted; an answer to it is dropped and counted.
+    ///
+    /// # Examples
+    /// ```
+    /// # use sandbus_bus::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let bus = Bus::new(BusConfig::default());
+    /// # bus.create(DestinationConfig::serial("orders")?)?;
+    /// # bus.register("orders", listener_fn("stock", |_| async { Outcome::reply(Reply::text("7 left")) }))?;
+    /// let reply = bus.request("orders", Outgoing::text("A1"), None).await?;
+    /// assert_eq!(reply.payload, "7 left");
+    /// # Ok(()) }
+    /// ```
     pub async fn request(
         &self,
         destination: &str,
@@ -64,6 +76,18 @@ impl Bus {
     ///
     /// # Cancel safety
     /// Stopping to wait interrupts the call that runs; what is left of the message becomes dead letters.
+    ///
+    /// # Examples
+    /// ```
+    /// # use sandbus_bus::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let bus = Bus::new(BusConfig::default());
+    /// bus.create(DestinationConfig::synchronous("prices")?)?;
+    /// bus.register("prices", listener_fn("list", |_| async { Outcome::reply(Reply::text("12")) }))?;
+    /// let price = bus.request_direct("prices", Outgoing::text("A1"), None).await?;
+    /// assert_eq!(price.ok_or("nobody answered")?.payload, "12");
+    /// # Ok(()) }
+    /// ```
     pub async fn request_direct(
         &self,
         destination: &str,

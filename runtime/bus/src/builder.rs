@@ -49,6 +49,18 @@ impl Bus {
 ///
 /// Of two steps that say the same the later one counts. A step that cannot be done, a name or a value that breaks a rule,
 /// is told by the chain's end; of several the first.
+///
+/// # Examples
+/// ```
+/// # use sandbus_bus::*;
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let bus = Bus::new(BusConfig::default());
+/// # bus.create(DestinationConfig::serial("orders")?)?;
+/// # bus.register("orders", listener_fn("stock", |_| async { Outcome::done() }))?;
+/// let order = bus.message().json(&["A1", "A2"]).value("priority customer", true).ordering_key("alice");
+/// order.to("orders").send().await?;
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 #[must_use = "nothing is sent before `send`, `request` or `request_direct`"]
 pub struct MessageBuilder<'a> {

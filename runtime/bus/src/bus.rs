@@ -24,6 +24,17 @@ use crate::sync::{Handle, Instant, Mutex, after};
 use crate::types::Types;
 
 /// The limits of a whole bus.
+///
+/// # Examples
+/// ```
+/// # use sandbus_bus::*;
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let bus = Bus::new(BusConfig::default());
+/// let config = BusConfig { hops_max: 4, ..BusConfig::default() };
+/// let bus = Bus::new(config);
+/// assert_eq!(bus.destinations().len(), 2, "the built-in ones");
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BusConfig {
     /// Messages that cause messages: one that would be further than this from its first cause is refused.
@@ -165,6 +176,21 @@ impl Bus {
     }
 
     /// The figures of one destination; of several of one name, those of the active one with what the hidden ones add.
+    ///
+    /// # Examples
+    /// ```
+    /// # use sandbus_bus::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let bus = Bus::new(BusConfig::default());
+    /// # bus.create(DestinationConfig::serial("orders")?)?;
+    /// # bus.register("orders", listener_fn("stock", |_| async { Outcome::done() }))?;
+    /// bus.send("orders", Outgoing::text("A1")).await?;
+    /// bus.idle().await;
+    /// let figures = bus.statistics("orders").ok_or("it was just made")?;
+    /// assert_eq!((figures.accepted, figures.completed, figures.pending), (1, 1, 0));
+    /// assert!(figures.adds_up());
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn statistics(&self, destination: &str) -> Option<DestinationStatistics> {
         let ranks = self.shared.ranks(destination);
@@ -181,6 +207,20 @@ impl Bus {
     }
 
     /// The dead letters that are kept under a name, the oldest first; none where there is no such destination.
+    ///
+    /// # Examples
+    /// ```
+    /// # use sandbus_bus::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let bus = Bus::new(BusConfig::default());
+    /// # bus.create(DestinationConfig::serial("orders")?)?;
+    /// # bus.register("orders", listener_fn("stock", |_| async { Outcome::refused("unknown article") }))?;
+    /// bus.send("orders", Outgoing::text("A1")).await?;
+    /// bus.idle().await;
+    /// let letters = bus.dead_letters("orders");
+    /// assert_eq!((letters[0].reason.name(), letters[0].last_error.as_str()), ("refused", "unknown article"));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn dead_letters(&self, destination: &str) -> Vec<DeadLetter> {
         let ranks = self.shared.ranks(destination);
@@ -210,6 +250,22 @@ impl Bus {
     ///
     /// # Errors
     /// When there is none of this name.
+    ///
+    /// # Examples
+    /// ```
+    /// # use sandbus_bus::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let bus = Bus::new(BusConfig::default());
+    /// # bus.create(DestinationConfig::serial("orders")?)?;
+    /// # bus.register("orders", listener_fn("stock", |_| async { Outcome::done() }))?;
+    /// bus.pause("orders")?;
+    /// bus.send("orders", Outgoing::text("A1")).await?;
+    /// assert_eq!(bus.statistics("orders").map(|now| (now.state, now.pending)), Some(("paused", 1)));
+    /// bus.resume("orders")?;
+    /// bus.idle().await;
+    /// assert_eq!(bus.statistics("orders").map(|now| (now.state, now.completed)), Some(("open", 1)));
+    /// # Ok(()) }
+    /// ```
     pub fn pause(&self, destination: &str) -> Result<(), DestinationError> {
         self.existing_ranks(destination)?.iter().for_each(|found| found.pause());
         Ok(())
@@ -232,6 +288,23 @@ impl Bus {
     ///
     /// # Cancel safety
     /// Not cancel safe: the destination stays draining.
+    ///
+    /// # Examples
+    /// ```
+    /// # use sandbus_bus::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let bus = Bus::new(BusConfig::default());
+    /// # bus.create(DestinationConfig::serial("orders")?)?;
+    /// # bus.register("orders", listener_fn("stock", |_| async { Outcome::done() }))?;
+    /// use std::time::Duration;
+    /// bus.send("orders", Outgoing::text("A1")).await?;
+    /// let left = bus.close("orders", Duration::from_secs(5)).await?;
+    /// assert_eq!(left, Closed { dead_letters: 0, interrupted: false });
+    /// assert_eq!(bus.send("orders", Outgoing::text("A2")).await.unwrap_err().name(), "closed");
+    /// bus.reopen("orders")?;
+    /// bus.send("orders", Outgoing::text("A2")).await?;
+    /// # Ok(()) }
+    /// ```
     pub async fn close(&self, destination: &str, drain: Duration) -> Result<Closed, DestinationError> {
         let (ranks, deadline) = (self.existing_ranks(destination)?, after(Instant::now(), drain));
         Ok(Closed::together(ranks.iter().map(|each| each.close(deadline))).await)

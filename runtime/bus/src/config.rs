@@ -10,6 +10,15 @@ use crate::settlement::RetryPolicy;
 use crate::types::{CustomType, DestinationType};
 
 /// How many workers a destination has.
+///
+/// # Examples
+/// ```
+/// use sandbus_bus::*;
+/// let mut config = DestinationConfig::parallel("orders")?;
+/// config.workers = Workers { core: 1, max: 8, ..config.workers };
+/// assert!(config.check().is_ok());
+/// # Ok::<(), ConfigError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Workers {
     /// How many stay, once started.
@@ -21,6 +30,14 @@ pub struct Workers {
 }
 
 /// How many dead letters a destination keeps; the oldest leaves first.
+///
+/// # Examples
+/// ```
+/// use sandbus_bus::*;
+/// let mut config = DestinationConfig::parallel("orders")?;
+/// config.dead_letters = DeadLetterBounds { letters_max: 100, ..DeadLetterBounds::default() };
+/// # Ok::<(), ConfigError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeadLetterBounds {
     /// How many.
@@ -276,6 +293,15 @@ fn humane(duration: Duration) -> String {
 }
 
 /// Why a configuration is not legal. Nothing was changed.
+///
+/// # Examples
+/// ```
+/// use sandbus_bus::*;
+/// let mut config = DestinationConfig::serial("orders").unwrap();
+/// config.workers.max = 2;
+/// let error: ConfigError = config.check().unwrap_err();
+/// assert!(error.to_string().contains("workers"), "{error}");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// The name.

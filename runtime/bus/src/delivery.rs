@@ -14,6 +14,23 @@ use crate::sync::Instant;
 use crate::value::Values;
 
 /// One attempt to have one listener receive one message. Cloning it copies pointers.
+///
+/// # Examples
+/// ```
+/// # use sandbus_bus::*;
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let bus = Bus::new(BusConfig::default());
+/// # bus.create(DestinationConfig::serial("orders")?)?;
+/// bus.register("orders", listener_fn("stock", |delivery: Delivery| async move {
+///     match (delivery.text(), delivery.attempt()) {
+///         (None, _) => Outcome::refused("not a text"),
+///         (Some("A1"), 1) => Outcome::retry("the warehouse sleeps"),
+///         (Some(article), _) => Outcome::reply(Reply::text(format!("{article} sent"))),
+///     }
+/// }))?;
+/// assert_eq!(bus.request("orders", Outgoing::text("A2"), None).await?.payload, "A2 sent");
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Delivery {
     pub(crate) message: Arc<Message>,
@@ -144,6 +161,28 @@ impl Delivery {
     }
 
     /// Who sends what is sent while this delivery is handled: the listener, one hop further, on the same behalf.
+    ///
+    /// # Examples
+    /// ```
+    /// # use sandbus_bus::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let bus = Bus::new(BusConfig::default());
+    /// # bus.create(DestinationConfig::serial("orders")?)?;
+    /// # bus.create(DestinationConfig::serial("shipping")?)?;
+    /// let onwards = bus.clone();
+    /// bus.register("orders", listener_fn("stock", move |delivery: Delivery| {
+    ///     let bus = onwards.clone();
+    ///     async move {
+    ///         // Trace, identity and hop count go on with what it causes.
+    ///         let message = Outgoing::bytes(delivery.payload().clone());
+    ///         match bus.send_as(&delivery.origin(), "shipping", message).await {
+    ///             Ok(_) => Outcome::done(),
+    ///             Err(error) => Outcome::retry(error.to_string()),
+    ///         }
+    ///     }
+    /// }))?;
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn origin(&self) -> Origin {
         let context = self.message.context();

@@ -6,6 +6,12 @@ use crate::name::{DestinationName, NameError};
 use crate::outcome::{ErrorText, Fault};
 
 /// Which of the two bounds of a queue was reached.
+///
+/// # Examples
+/// ```
+/// use sandbus_bus::*;
+/// assert_eq!((QueueUnit::Messages.to_string(), QueueUnit::Bytes.to_string()), ("messages".into(), "bytes".into()));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QueueUnit {
     /// Queue entries.
@@ -24,6 +30,22 @@ impl std::fmt::Display for QueueUnit {
 }
 
 /// Why a message was not accepted. Nobody received it, and nobody will.
+///
+/// # Examples
+/// ```
+/// # use sandbus_bus::*;
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let bus = Bus::new(BusConfig::default());
+/// let mut config = DestinationConfig::serial("orders")?;
+/// config.queue_entries_max = 1;
+/// bus.create(config)?;
+/// bus.send("orders", Outgoing::text("waits for a listener")).await?;
+/// match bus.send("orders", Outgoing::text("too many")).await {
+///     Err(SendError::QueueFull { pending: 1, pending_max: 1, unit: QueueUnit::Messages, .. }) => {}
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
     /// There is no destination of this name.
@@ -103,6 +125,16 @@ pub enum SendError {
 }
 
 /// Why a message builder did not send.
+///
+/// # Examples
+/// ```
+/// # use sandbus_bus::*;
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let bus = Bus::new(BusConfig::default());
+/// let error = bus.message().text("A1").send().await.unwrap_err();
+/// assert_eq!(error, SendError::NotBuilt(BuildError::MissingDestination));
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BuildError {
     /// Nobody said where to.
@@ -170,6 +202,18 @@ impl From<NameError> for SendError {
 }
 
 /// Why a request has no answer.
+///
+/// # Examples
+/// ```
+/// # use sandbus_bus::*;
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let bus = Bus::new(BusConfig::default());
+/// # bus.create(DestinationConfig::serial("orders")?)?;
+/// # bus.register("orders", listener_fn("stock", |_| async { Outcome::done() }))?;
+/// let error = bus.request("orders", Outgoing::text("A1"), None).await.unwrap_err();
+/// assert_eq!(error, RequestError::NoReply, "told as soon as every listener has settled");
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
     /// It was not accepted; only then is it certain that nobody received it.
@@ -218,6 +262,16 @@ impl From<SendError> for RequestError {
 }
 
 /// Why a destination was not made, changed or found.
+///
+/// # Examples
+/// ```
+/// # use sandbus_bus::*;
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let bus = Bus::new(BusConfig::default());
+/// let error = bus.pause("orders").unwrap_err();
+/// assert_eq!(error, DestinationError::NoSuchDestination("orders".into()));
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DestinationError {
     /// There is none of this name.

@@ -14,9 +14,53 @@ use crate::outcome::{Cause, Fault, Outcome};
 use crate::sync::Instant;
 
 /// A boxed future, as trait objects need it.
+///
+/// # Examples
+/// ```
+/// use sandbus_bus::*;
+/// fn soon<'a>() -> BoxFuture<'a, u32> {
+///     Box::pin(async { 7 })
+/// }
+/// ```
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Receives messages, through instances: each worker makes its own when it needs one.
+///
+/// # Examples
+/// ```
+/// # use sandbus_bus::*;
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let bus = Bus::new(BusConfig::default());
+/// /// A listener whose instances count what they receive.
+/// struct Counter;
+/// struct Instance(u64);
+///
+/// impl MessageListener for Counter {
+///     fn name(&self) -> &str {
+///         "counter"
+///     }
+///
+///     fn instantiate(&self, _by: Instant) -> BoxFuture<'_, Result<Box<dyn ListenerInstance>, Fault>> {
+///         Box::pin(async { Ok(Box::new(Instance(0)) as Box<dyn ListenerInstance>) })
+///     }
+/// }
+///
+/// impl ListenerInstance for Instance {
+///     fn receive<'a>(mut self: Box<Self>, _delivery: &'a Delivery) -> BoxFuture<'a, Ended> {
+///         Box::pin(async move {
+///             self.0 += 1;
+///             let outcome = Outcome::reply(Reply::text(self.0.to_string()));
+///             Ended { outcome, usage: Usage::default(), instance: Some(self) }
+///         })
+///     }
+/// }
+///
+/// # bus.create(DestinationConfig::serial("orders")?)?;
+/// bus.register("orders", Counter)?;
+/// bus.request("orders", Outgoing::text("A1"), None).await?;
+/// assert_eq!(bus.request("orders", Outgoing::text("A2"), None).await?.payload, "2");
+/// # Ok(()) }
+/// ```
 pub trait MessageListener: Send + Sync + 'static {
     /// The name under which it stands in statistics, dead letters and logs; unique among a destination's listeners.
     fn name(&self) -> &str;
@@ -67,6 +111,18 @@ pub trait MessageListener: Send + Sync + 'static {
 }
 
 /// One instance. It belongs to one worker and receives one message at a time.
+///
+/// # Examples
+/// ```
+/// use sandbus_bus::*;
+/// /// One whose instances serve one message each: none comes back from a call.
+/// struct Once;
+/// impl ListenerInstance for Once {
+///     fn receive<'a>(self: Box<Self>, _delivery: &'a Delivery) -> BoxFuture<'a, Ended> {
+///         Box::pin(async { Ended::spent(Outcome::done()) })
+///     }
+/// }
+/// ```
 pub trait ListenerInstance: Send + 'static {
     /// Whether it may receive another message. One that may not is dropped instead of being called: its code was replaced,
     /// or what it held was taken away for another one.
@@ -85,6 +141,13 @@ pub trait ListenerInstance: Send + 'static {
 }
 
 /// How a call ended.
+///
+/// # Examples
+/// ```
+/// use sandbus_bus::*;
+/// let ended = Ended::spent(Outcome::faulted(Cause::Trap, "boom"));
+/// assert!(ended.instance.is_none(), "what has trapped is not called again");
+/// ```
 pub struct Ended {
     /// What the listener says, or what stopped it.
     pub outcome: Outcome,
@@ -103,6 +166,13 @@ impl Ended {
 }
 
 /// What one call used, as far as the instance can tell.
+///
+/// # Examples
+/// ```
+/// use sandbus_bus::*;
+/// let usage = Usage { fuel: Some(1_200), ..Usage::default() };
+/// assert_eq!(usage.memory_bytes, None);
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Fuel; none where none is counted, and at least so much after a fault.
@@ -136,6 +206,16 @@ where
 type Receive = dyn Fn(Delivery) -> BoxFuture<'static, Outcome> + Send + Sync;
 
 /// A listener made of a closure.
+///
+/// # Examples
+/// ```
+/// use sandbus_bus::*;
+/// use std::time::Duration;
+/// let slow = listener_fn("slow", |_| async { Outcome::done() })
+///     .with_deadline(Duration::from_secs(30))
+///     .with_circuit_breaker(CircuitBreaker::default());
+/// assert_eq!(slow.call_deadline(), Duration::from_secs(30));
+/// ```
 #[derive(Clone)]
 pub struct NativeListener {
     name: Arc<str>,

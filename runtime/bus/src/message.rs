@@ -2,12 +2,12 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use smol_str::SmolStr;
-use uuid::Uuid;
 
+pub use crate::message_id::MessageId;
 use crate::name::DestinationName;
 use crate::outcome::Reply;
 use crate::outgoing::SendOptions;
@@ -15,51 +15,6 @@ use crate::sync::{AtomicUsize, Instant, Ordering, after};
 use crate::trace::{Identity, Trace};
 use crate::tracked::Watch;
 use crate::value::Values;
-
-/// The id of a message: a UUID of version 7, given by the bus on acceptance.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct MessageId(Uuid);
-
-impl MessageId {
-    /// A fresh id that sorts by `at`.
-    pub(crate) fn fresh(at: SystemTime) -> Self {
-        Self(fresh_uuid(at))
-    }
-
-    /// The id as a UUID.
-    #[must_use]
-    pub fn uuid(self) -> Uuid {
-        self.0
-    }
-
-    /// The first eight characters, enough to recognise a message in a log of a few seconds.
-    #[must_use]
-    pub fn short(self) -> String {
-        self.to_string().chars().take(8).collect()
-    }
-}
-
-/// A fresh UUID of version 7, which sorts by `at`.
-pub(crate) fn fresh_uuid(at: SystemTime) -> Uuid {
-    let millis = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-    let random = fastrand::u128(..).to_le_bytes();
-    let mut bytes = [0; 10];
-    bytes.copy_from_slice(random.first_chunk::<10>().unwrap_or(&[0; 10]));
-    let millis = u64::try_from(millis).unwrap_or(u64::MAX);
-    uuid::Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid()
-}
-
-impl fmt::Display for MessageId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
-    }
-}
-
-impl fmt::Debug for MessageId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
-    }
-}
 
 /// A message that is not yet sent: what the sender chooses.
 ///
@@ -146,6 +101,19 @@ impl From<Reply> for Outgoing {
 }
 
 /// What the bus, and nobody else, says about a message.
+///
+/// # Examples
+/// ```
+/// # use sandbus_bus::*;
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let bus = Bus::new(BusConfig::default());
+/// # bus.create(DestinationConfig::serial("orders")?)?;
+/// bus.send_as(&Origin::named("shop"), "orders", Outgoing::text("A1")).await?;
+/// let message = bus.purge("orders")?.remove(0).message;
+/// let context: &Context = message.context();
+/// assert_eq!((&*context.sender, context.hop_count), ("shop", 0));
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Context {
     /// The name of the guest that sent it, or `host`.
@@ -161,6 +129,19 @@ pub struct Context {
 }
 
 /// An accepted message. Nothing in it changes any more.
+///
+/// # Examples
+/// ```
+/// # use sandbus_bus::*;
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let bus = Bus::new(BusConfig::default());
+/// # bus.create(DestinationConfig::serial("orders")?)?;
+/// bus.send("orders", Outgoing::text("A1").response_destination("answers".parse()?)).await?;
+/// let message: &Message = &bus.purge("orders")?[0].message;
+/// assert_eq!((message.destination().as_str(), &message.payload()[..]), ("orders", &b"A1"[..]));
+/// assert!(message.response_id().is_some(), "an answer has something to name");
+/// # Ok(()) }
+/// ```
 pub struct Message {
     pub(crate) id: MessageId,
     pub(crate) destination: DestinationName,

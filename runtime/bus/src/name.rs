@@ -31,6 +31,14 @@ pub const EVENTS: &str = "sandbus/events";
 pub struct DestinationName(SmolStr);
 
 /// Why a text is not a destination name.
+///
+/// # Examples
+/// ```
+/// use sandbus_bus::*;
+/// assert_eq!(DestinationName::new(""), Err(NameError::Empty));
+/// let error = DestinationName::new("a b").unwrap_err();
+/// assert!(error.to_string().contains("`a b`"), "{error}");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
     /// Nothing is not a name.

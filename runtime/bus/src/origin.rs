@@ -13,6 +13,15 @@ use crate::trace::{Identity, Trace};
 pub const HOST: &str = "host";
 
 /// Who sends, on whose behalf, caused by what, and how long it can wait.
+///
+/// # Examples
+/// ```
+/// use sandbus_bus::*;
+/// let trace = Trace::new("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", None)?;
+/// let shop = Origin::named("shop").with_trace(trace);
+/// assert_eq!((shop.sender(), Origin::host().sender()), ("shop", HOST));
+/// # Ok::<(), ContextError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Origin {
     pub(crate) sender: SmolStr,

@@ -10,6 +10,13 @@ use crate::limits::ERROR_TEXT_BYTES_MAX;
 use crate::value::Values;
 
 /// An answer to a message. The bus knows where it goes and which request it answers.
+///
+/// # Examples
+/// ```
+/// use sandbus_bus::*;
+/// let reply = Reply::new("7,8", Some("text/csv"));
+/// assert_eq!((reply.size_bytes(), reply.content_type.as_deref()), (3, Some("text/csv")));
+/// ```
 #[derive(Clone, Default, PartialEq)]
 pub struct Reply {
     /// The answer's payload; may be empty.
@@ -41,6 +48,13 @@ impl Reply {
 }
 
 /// What a listener that ended well leaves behind.
+///
+/// # Examples
+/// ```
+/// use sandbus_bus::*;
+/// let answer = Answer { reply: Some(Reply::text("7 left")), ..Answer::default() };
+/// assert!(matches!(Outcome::Done(answer), Outcome::Done(answer) if answer.values.is_none()));
+/// ```
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Answer {
     /// What it returned.
@@ -58,6 +72,18 @@ impl From<Option<Reply>> for Answer {
 }
 
 /// How one delivery ended.
+///
+/// # Examples
+/// ```
+/// use sandbus_bus::*;
+/// let ends = [
+///     Outcome::done(),
+///     Outcome::reply(Reply::text("7 left")),
+///     Outcome::refused("unknown article"),
+///     Outcome::retry("the warehouse sleeps"),
+/// ];
+/// assert_eq!(ends.iter().filter(|end| end.failure().is_some()).count(), 2);
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
     /// The listener dealt with the message.
@@ -119,6 +145,13 @@ impl Outcome {
 }
 
 /// A call that the listener did not finish.
+///
+/// # Examples
+/// ```
+/// use sandbus_bus::*;
+/// let fault = Fault::new(Cause::Deadline, "2 s were over");
+/// assert_eq!((fault.cause.name(), fault.text.as_str()), ("deadline", "2 s were over"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// What stopped it.
@@ -136,6 +169,13 @@ impl Fault {
 }
 
 /// What stopped a call.
+///
+/// # Examples
+/// ```
+/// use sandbus_bus::*;
+/// assert_eq!(Cause::OutOfFuel.name(), "out-of-fuel");
+/// assert!(Cause::ALL.contains(&Cause::Memory));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(usize)]
 pub enum Cause {
@@ -189,6 +229,14 @@ impl fmt::Display for Cause {
 }
 
 /// An outcome that is not done, without its texts.
+///
+/// # Examples
+/// ```
+/// use sandbus_bus::*;
+/// let kind = Outcome::faulted(Cause::Trap, "boom").failure();
+/// assert_eq!(kind, Some(FailureKind::Faulted(Cause::Trap)));
+/// assert_eq!(kind.map(FailureKind::name), Some("trap"));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FailureKind {
     /// The listener refused.
@@ -241,6 +289,13 @@ impl fmt::Display for FailureKind {
 }
 
 /// Text that came from a listener: cut to 1 KiB, control characters escaped, so that it can be logged and shown as it is.
+///
+/// # Examples
+/// ```
+/// use sandbus_bus::*;
+/// let text = ErrorText::new(&"very long ".repeat(1_000));
+/// assert!(text.as_str().len() <= limits::ERROR_TEXT_BYTES_MAX && text.as_str().ends_with('…'));
+/// ```
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct ErrorText(Arc<str>);
 

@@ -77,6 +77,19 @@ impl Outgoing {
 }
 
 /// What a sender may ask for besides; each counts only where the destination enables it.
+///
+/// # Examples
+/// ```
+/// use sandbus_bus::*;
+/// use std::time::Duration;
+/// let order = Outgoing::text("A1")
+///     .deliver_after(Duration::from_secs(60))
+///     .expires_after(Duration::from_secs(3_600))
+///     .ordering_key("alice")
+///     .dedup_key("order 4711");
+/// let options = order.options.unwrap_or_default();
+/// assert_eq!(options.dedup_key.as_deref(), Some("order 4711"));
+/// ```
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SendOptions {
     /// 0 to 9, 9 is delivered first; none means 4.

@@ -9,6 +9,17 @@ use crate::error::SendError;
 use crate::message::Message;
 
 /// What becomes of a message for which there is no room.
+///
+/// # Examples
+/// ```
+/// use sandbus_bus::*;
+/// use std::time::Duration;
+/// let mut config = DestinationConfig::serial("orders")?;
+/// config.queue_entries_max = 100;
+/// config.rejected_execution = RejectedExecution::Block(Duration::from_secs(2));
+/// assert_eq!(config.rejected_execution.name(), "block");
+/// # Ok::<(), ConfigError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub enum RejectedExecution {
     /// The sender gets `queue-full`.
@@ -92,6 +103,18 @@ impl RejectedExecution {
 }
 
 /// What becomes of a message that no listener is there for.
+///
+/// # Examples
+/// ```
+/// # use sandbus_bus::*;
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let bus = Bus::new(BusConfig::default());
+/// let mut config = DestinationConfig::serial("orders")?;
+/// config.on_no_listener = OnNoListener::Reject;
+/// bus.create(config)?;
+/// assert_eq!(bus.send("orders", Outgoing::text("A1")).await.unwrap_err().name(), "no-listener");
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnNoListener {
     /// It waits in the queue for the first listener that registers.
@@ -118,6 +141,15 @@ impl OnNoListener {
 }
 
 /// What a serial destination does while a message waits for its retry.
+///
+/// # Examples
+/// ```
+/// use sandbus_bus::*;
+/// let mut config = DestinationConfig::serial("orders")?;
+/// assert_eq!(config.on_failure, OnFailure::Block);
+/// config.on_failure = OnFailure::Skip;
+/// # Ok::<(), ConfigError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnFailure {
     /// The messages behind it wait too.

@@ -19,6 +19,18 @@ impl Rest {
 }
 
 /// What was left when a bus was shut down.
+///
+/// # Examples
+/// ```
+/// # use sandbus_bus::*;
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let bus = Bus::new(BusConfig::default());
+/// # bus.create(DestinationConfig::serial("orders")?)?;
+/// bus.send("orders", Outgoing::text("nobody listens yet")).await?;
+/// let ShutdownReport { interrupted, dead_letters } = bus.shutdown(std::time::Duration::ZERO).await;
+/// assert_eq!((interrupted, dead_letters), (vec![], 1));
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ShutdownReport {
     /// Destinations whose running calls had to be interrupted.
@@ -35,6 +47,19 @@ impl Bus {
     ///
     /// # Cancel safety
     /// Safe.
+    ///
+    /// # Examples
+    /// ```
+    /// # use sandbus_bus::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let bus = Bus::new(BusConfig::default());
+    /// # bus.create(DestinationConfig::serial("orders")?)?;
+    /// # bus.register("orders", listener_fn("stock", |_| async { Outcome::done() }))?;
+    /// bus.send("orders", Outgoing::text("A1")).await?;
+    /// bus.idle().await;
+    /// assert_eq!(bus.statistics("orders").map(|now| now.completed), Some(1));
+    /// # Ok(()) }
+    /// ```
     pub async fn idle(&self) {
         let mut before = None;
         self.shared
@@ -74,6 +99,20 @@ impl Bus {
     ///
     /// # Cancel safety
     /// Not cancel safe: some destinations stay draining.
+    ///
+    /// # Examples
+    /// ```
+    /// # use sandbus_bus::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let bus = Bus::new(BusConfig::default());
+    /// # bus.create(DestinationConfig::serial("orders")?)?;
+    /// # bus.register("orders", listener_fn("stock", |_| async { Outcome::done() }))?;
+    /// use std::time::Duration;
+    /// bus.send("orders", Outgoing::text("A1")).await?;
+    /// let report = bus.shutdown(Duration::from_secs(10)).await;
+    /// assert_eq!((report.dead_letters, report.interrupted.len()), (0, 0));
+    /// # Ok(()) }
+    /// ```
     pub async fn shutdown(&self, grace: Duration) -> ShutdownReport {
         let deadline = after(Instant::now(), grace);
         self.shared.schedules.end();

@@ -32,6 +32,20 @@ impl Bus {
     /// # Cancel safety
     /// Safe on queued destinations: the message is accepted or not. On a synchronous one, stopping to wait interrupts the
     /// call that runs; what is left of the message becomes dead letters.
+    ///
+    /// # Examples
+    /// ```
+    /// # use sandbus_bus::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let bus = Bus::new(BusConfig::default());
+    /// # bus.create(DestinationConfig::serial("orders")?)?;
+    /// # bus.register("orders", listener_fn("stock", |_| async { Outcome::done() }))?;
+    /// let id = bus.send("orders", Outgoing::text("A1")).await?;
+    /// assert_eq!(id.uuid().get_version_num(), 7);
+    /// let error = bus.send("odrers", Outgoing::text("A1")).await.unwrap_err();
+    /// assert_eq!(error.name(), "no-such-destination");
+    /// # Ok(()) }
+    /// ```
     pub fn send(
         &self,
         destination: &str,
@@ -48,6 +62,18 @@ impl Bus {
     ///
     /// # Cancel safety
     /// As [`Bus::send`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use sandbus_bus::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let bus = Bus::new(BusConfig::default());
+    /// # bus.create(DestinationConfig::serial("orders")?)?;
+    /// # bus.register("orders", listener_fn("stock", |_| async { Outcome::done() }))?;
+    /// let shop = Origin::named("shop").with_identity(Identity::new("7", "alice")?);
+    /// bus.send_as(&shop, "orders", Outgoing::text("A1")).await?;
+    /// # Ok(()) }
+    /// ```
     pub fn send_as(
         &self,
         origin: &Origin,

@@ -55,6 +55,16 @@ impl Bus {
 }
 
 /// How a synchronous sender sends.
+///
+/// # Examples
+/// ```
+/// # use sandbus_bus::*;
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let bus = Bus::new(BusConfig::default());
+/// let asks = bus.requester("prices", RequestMode::Default)?;
+/// assert_eq!((asks.mode(), asks.destination().as_str()), (RequestMode::Default, "prices"));
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RequestMode {
     /// Through the destination's queue; waits for the first answer.
@@ -65,6 +75,17 @@ pub enum RequestMode {
 
 /// Sends to one destination and does not wait for its listeners. Cloning it copies pointers. It keeps the bus, like a clone
 /// of it.
+///
+/// # Examples
+/// ```
+/// # use sandbus_bus::*;
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let bus = Bus::new(BusConfig::default());
+/// let orders: DestinationSender = bus.sender("orders")?;
+/// let error = orders.send(Outgoing::text("A1")).await.unwrap_err();
+/// assert_eq!(error.name(), "no-such-destination", "it is looked up at every send");
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct DestinationSender {
     bus: Bus,
@@ -107,6 +128,20 @@ impl DestinationSender {
 
 /// Sends to one destination in one mode and waits for the answer. Cloning it copies pointers. It keeps the bus, like a
 /// clone of it.
+///
+/// # Examples
+/// ```
+/// # use sandbus_bus::*;
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let bus = Bus::new(BusConfig::default());
+/// # bus.create(DestinationConfig::serial("orders")?)?;
+/// # bus.register("orders", listener_fn("stock", |_| async { Outcome::reply(Reply::text("7 left")) }))?;
+/// use std::time::Duration;
+/// let stock: DestinationRequester = bus.requester("orders", RequestMode::Default)?;
+/// let reply = stock.with_timeout(Duration::from_secs(1)).request(Outgoing::text("A1")).await?;
+/// assert_eq!(reply.ok_or("none")?.payload, "7 left");
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct DestinationRequester {
     sender: DestinationSender,

@@ -6,6 +6,15 @@ use crate::limits;
 use crate::outcome::{Cause, FailureKind, Outcome};
 
 /// When a failed delivery is tried again.
+///
+/// # Examples
+/// ```
+/// use sandbus_bus::*;
+/// use std::time::Duration;
+/// let mut config = DestinationConfig::parallel("orders")?;
+/// config.retry = RetryPolicy { attempts_max: 5, delay_initial: Duration::from_secs(1), ..config.retry };
+/// # Ok::<(), ConfigError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct RetryPolicy {
     /// Deliveries in all, the first included; at least 1.
@@ -23,6 +32,14 @@ pub struct RetryPolicy {
 }
 
 /// Whether delays are spread.
+///
+/// # Examples
+/// ```
+/// use sandbus_bus::*;
+/// let policy = RetryPolicy { jitter: Jitter::None, ..RetryPolicy::default() };
+/// let delay = |attempt| settle(&Outcome::retry("later"), attempt, &policy, 0.0);
+/// assert_eq!(delay(1), Settlement::RetryAfter(policy.delay_initial));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Jitter {
     /// Anything between nothing and the longest delay, so that what failed together does not come back together.
@@ -45,6 +62,14 @@ impl Default for RetryPolicy {
 }
 
 /// A set of failures.
+///
+/// # Examples
+/// ```
+/// use sandbus_bus::*;
+/// let traps_too = RetryOn::of(&[FailureKind::Retry, FailureKind::Faulted(Cause::Trap)]);
+/// assert!(traps_too.contains(FailureKind::Faulted(Cause::Trap)));
+/// assert!(!RetryOn::default().contains(FailureKind::Faulted(Cause::Trap)));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryOn(u16);
 
@@ -75,6 +100,13 @@ impl RetryOn {
 }
 
 /// What the bus does after one delivery.
+///
+/// # Examples
+/// ```
+/// use sandbus_bus::*;
+/// let policy = RetryPolicy::default();
+/// assert_eq!(settle(&Outcome::done(), 1, &policy, 0.5), Settlement::Complete);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settlement {
     /// The listener is done with the message.
@@ -88,6 +120,16 @@ pub enum Settlement {
 /// Decides what becomes of a delivery that ended with `outcome` at `attempt` (from 1).
 ///
 /// `jitter` is a number in 0..1 that places the delay between nothing and its longest; equal arguments give equal results.
+///
+/// # Examples
+/// ```
+/// use sandbus_bus::*;
+/// let policy = RetryPolicy::default();
+/// let refused = settle(&Outcome::refused("bad total"), 1, &policy, 0.5);
+/// assert_eq!(refused, Settlement::DeadLetter(FailureKind::Refused));
+/// assert!(matches!(settle(&Outcome::retry("later"), 1, &policy, 0.5), Settlement::RetryAfter(_)));
+/// assert_eq!(settle(&Outcome::retry("later"), 3, &policy, 0.5), Settlement::DeadLetter(FailureKind::Retry));
+/// ```
 #[must_use]
 pub fn settle(outcome: &Outcome, attempt: u32, policy: &RetryPolicy, jitter: f64) -> Settlement {
     let Some(kind) = outcome.failure() else { return Settlement::Complete };

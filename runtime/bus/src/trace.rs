@@ -22,6 +22,14 @@ pub struct Trace {
 }
 
 /// On whose behalf a message is sent.
+///
+/// # Examples
+/// ```
+/// use sandbus_bus::*;
+/// let identity = Identity::new("tenant 7", "alice")?;
+/// assert_eq!((identity.tenant(), identity.principal()), ("tenant 7", "alice"));
+/// # Ok::<(), ContextError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     tenant: Box<str>,
@@ -29,6 +37,13 @@ pub struct Identity {
 }
 
 /// Why something that a host would say about its messages is not carried on.
+///
+/// # Examples
+/// ```
+/// use sandbus_bus::*;
+/// let error: ContextError = Trace::new("not a trace", None).unwrap_err();
+/// assert_eq!((error.part, &*error.text), ("traceparent", "not a trace"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the {part} `{}` is not carried on: {reason}", text.escape_debug())]
 pub struct ContextError {

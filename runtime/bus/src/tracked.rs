@@ -60,6 +60,19 @@ impl Bus {
 }
 
 /// An accepted message on its way; awaited, it tells how the message ended. It keeps neither the message nor the bus.
+///
+/// # Examples
+/// ```
+/// # use sandbus_bus::*;
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let bus = Bus::new(BusConfig::default());
+/// # bus.create(DestinationConfig::serial("orders")?)?;
+/// # bus.register("orders", listener_fn("stock", |_| async { Outcome::done() }))?;
+/// let sent: TrackedSend = bus.send_tracked("orders", Outgoing::text("A1")).await?;
+/// println!("{} is on its way", sent.id());
+/// assert_eq!(sent.await.completed, 1);
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 #[must_use = "who does not want to know how a message ended sends it with `Bus::send`"]
 pub struct TrackedSend {
@@ -93,6 +106,19 @@ impl Future for TrackedSend {
 /// How a message ended: settled for each listener that it was owed to.
 ///
 /// Nothing is counted where nothing was owed: for a duplicate, and where somebody else took the message over.
+///
+/// # Examples
+/// ```
+/// # use sandbus_bus::*;
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let bus = Bus::new(BusConfig::default());
+/// # bus.create(DestinationConfig::serial("orders")?)?;
+/// # bus.register("orders", listener_fn("stock", |_| async { Outcome::refused("unknown article") }))?;
+/// let SendEnd { completed, failed, failure } = bus.send_tracked("orders", Outgoing::text("A1")).await?.await;
+/// assert_eq!((completed, failed), (0, 1));
+/// assert_eq!(failure.map(|failure| failure.name()), Some("listener-refused"));
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SendEnd {
     /// Listeners that received it and ended done.

@@ -102,6 +102,15 @@ impl Bus {
     /// Has the bus let go of instances of a listener that are not usable any more, wherever workers keep them.
     ///
     /// Without this a worker that sleeps keeps such an instance until its next message.
+    ///
+    /// # Examples
+    /// ```
+    /// # use sandbus_bus::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let bus = Bus::new(BusConfig::default());
+    /// bus.forget_instances("stock");
+    /// # Ok(()) }
+    /// ```
     pub fn forget_instances(&self, listener: &str) {
         self.shared.everywhere().iter().for_each(|destination| destination.forget_instances(listener));
     }

@@ -14,6 +14,13 @@ use crate::registration::ListenerSet;
 use crate::sync::Mutex;
 
 /// Who runs the listeners of a destination.
+///
+/// # Examples
+/// ```
+/// use sandbus_bus::*;
+/// assert_eq!(DestinationType::named("serial"), Some(DestinationType::Serial));
+/// assert!(DestinationType::Parallel.is_queued() && !DestinationType::Synchronous.is_queued());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DestinationType {
     /// Several workers at once; no order.

@@ -7,6 +7,13 @@ use bytes::Bytes;
 use crate::limits::{VALUE_KEY_BYTES_MAX, VALUES_MAX};
 
 /// One typed value.
+///
+/// # Examples
+/// ```
+/// use sandbus_bus::*;
+/// let price: Value = 12.5.into();
+/// assert_eq!((price.type_name(), price.size_bytes()), ("float", 8));
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     /// Text.
@@ -83,6 +90,13 @@ impl From<Vec<u8>> for Value {
 }
 
 /// A getter asked for one type and the value has another.
+///
+/// # Examples
+/// ```
+/// use sandbus_bus::*;
+/// let error = ValueTypeError { key: "count".into(), wanted: "integer", found: "text" };
+/// assert!(error.to_string().contains("`count`"), "{error}");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("value `{key}` is {found}, not {wanted}")]
 pub struct ValueTypeError {
@@ -95,6 +109,13 @@ pub struct ValueTypeError {
 }
 
 /// A key or a set of values that breaks a rule.
+///
+/// # Examples
+/// ```
+/// use sandbus_bus::*;
+/// let mut values = Values::default();
+/// assert_eq!(values.put("", 1), Err(ValuesError::KeyEmpty));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ValuesError {
     /// The key is empty.
@@ -245,6 +266,12 @@ fn check_key(key: &str) -> Result<(), ValuesError> {
 }
 
 /// Whether a value under this key is masked wherever it is printed.
+///
+/// # Examples
+/// ```
+/// use sandbus_bus::*;
+/// assert!(is_secret_key("userPassword") && !is_secret_key("user"));
+/// ```
 #[must_use]
 pub fn is_secret_key(key: &str) -> bool {
     let lower = key.to_ascii_lowercase();

@@ -80,6 +80,13 @@ impl DeadLetterFilter {
 }
 
 /// A filter asks for a reason that no dead letter can have.
+///
+/// # Examples
+/// ```
+/// use sandbus_bus::*;
+/// let error: UnknownReason = DeadLetterFilter::default().reason("refsed").unwrap_err();
+/// assert!(error.to_string().contains("refused"), "it lists those that there are: {error}");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("no dead letter has the reason `{}`; the reasons are {}", .0.escape_debug(), known())]
 pub struct UnknownReason(String);

@@ -11,7 +11,8 @@ use std::time::SystemTime;
 
 use uuid::Uuid;
 
-use crate::message::{Message, fresh_uuid};
+use crate::message::Message;
+use crate::message_id::fresh_uuid;
 use crate::outcome::{Cause, ErrorText, FailureKind};
 use crate::sync::Instant;
 use crate::value::Values;
@@ -66,11 +67,25 @@ impl FromStr for DeadLetterId {
 }
 
 /// A text that is not the id of a dead letter.
+///
+/// # Examples
+/// ```
+/// use sandbus_bus::*;
+/// let error: DeadLetterIdError = "42".parse::<DeadLetterId>().unwrap_err();
+/// assert!(error.to_string().starts_with("`42` is not the id of a dead letter"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` is not the id of a dead letter: an id is a UUID of 36 characters", .0.escape_debug())]
 pub struct DeadLetterIdError(String);
 
 /// Why a message became a dead letter.
+///
+/// # Examples
+/// ```
+/// use sandbus_bus::*;
+/// assert_eq!(DeadLetterReason::Failed(FailureKind::Refused).name(), "refused");
+/// assert!(DeadLetterReason::names().any(|name| name == "expired"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum DeadLetterReason {
     /// Its last attempt failed so.
@@ -157,6 +172,21 @@ impl fmt::Display for DeadLetterReason {
 }
 
 /// One message and one listener that did not come together; or a message alone, where no listener was fixed.
+///
+/// # Examples
+/// ```
+/// # use sandbus_bus::*;
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let bus = Bus::new(BusConfig::default());
+/// # bus.create(DestinationConfig::serial("orders")?)?;
+/// # bus.register("orders", listener_fn("stock", |_| async { Outcome::refused("unknown article") }))?;
+/// bus.send("orders", Outgoing::text("A1")).await?;
+/// bus.idle().await;
+/// let letter: DeadLetter = bus.dead_letters("orders").remove(0);
+/// assert_eq!((letter.listener.as_deref(), letter.attempts), (Some("stock"), 1));
+/// assert_eq!(letter.message.payload(), "A1");
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone)]
 pub struct DeadLetter {
     /// Its own id, not that of the message.

@@ -10,6 +10,18 @@ use crate::entry::{Entry, pairs_of};
 use crate::sync::Instant;
 
 /// What a close left behind.
+///
+/// # Examples
+/// ```
+/// # use sandbus_bus::*;
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let bus = Bus::new(BusConfig::default());
+/// # bus.create(DestinationConfig::serial("orders")?)?;
+/// bus.send("orders", Outgoing::text("nobody listens yet")).await?;
+/// let Closed { dead_letters, interrupted } = bus.close_now("orders").await?;
+/// assert_eq!((dead_letters, interrupted), (1, false));
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Closed {
     /// (message, listener) pairs that became dead letters because their turn did not come.

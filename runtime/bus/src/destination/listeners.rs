@@ -14,6 +14,18 @@ use crate::sync::Ordering;
 use crate::types::DestinationType;
 
 /// Whether a registration changed anything.
+///
+/// # Examples
+/// ```
+/// # use sandbus_bus::*;
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let bus = Bus::new(BusConfig::default());
+/// let stock = || listener_fn("stock", |_| async { Outcome::done() });
+/// assert_eq!(bus.register("orders", stock())?, Registered::WhenItAppears);
+/// bus.create(DestinationConfig::serial("orders")?)?;
+/// assert_eq!(bus.register("orders", stock())?, Registered::Already);
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Registered {
     /// The listener receives from now on.

@@ -12,6 +12,22 @@ use crate::sync::{AtomicBool, Ordering};
 ///
 /// It runs in the task whose change is told, under no lock of the bus, so that it may call the bus; it should be quick.
 /// One observer is told one event at a time. One that panics is warned of and goes on.
+///
+/// # Examples
+/// ```
+/// # use sandbus_bus::*;
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let bus = Bus::new(BusConfig::default());
+/// struct Log;
+/// impl Observer for Log {
+///     fn observe(&self, event: &Event) {
+///         eprintln!("{}", event.to_json());
+///     }
+/// }
+/// let log: Observation = bus.observe(EventFilter::All, Log)?;
+/// log.unobserve();
+/// # Ok(()) }
+/// ```
 pub trait Observer: Send + Sync + 'static {
     /// Is told of an event.
     fn observe(&self, event: &Event);
@@ -24,6 +40,16 @@ impl<F: Fn(&Event) + Send + Sync + 'static> Observer for F {
 }
 
 /// Which events an observer is told of.
+///
+/// # Examples
+/// ```
+/// # use sandbus_bus::*;
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let bus = Bus::new(BusConfig::default());
+/// let orders = EventFilter::Destination("orders".parse()?);
+/// let _watch = bus.observe(orders, |event: &Event| println!("{}", event.name()))?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EventFilter {
     /// All.
@@ -76,6 +102,13 @@ impl Watcher {
 }
 
 /// An observer was not let in.
+///
+/// # Examples
+/// ```
+/// use sandbus_bus::*;
+/// let error = TooManyObservers { observers: limits::OBSERVERS_MAX };
+/// assert!(error.to_string().starts_with("the bus has 1024 observers"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the bus has {observers} observers, and no more may come: each is told of every event; end one, or have one tell the others"
@@ -88,6 +121,16 @@ pub struct TooManyObservers {
 /// An observer's place; dropping it ends the observation.
 ///
 /// A call of the observer that runs at that moment on another thread is not waited for.
+///
+/// # Examples
+/// ```
+/// # use sandbus_bus::*;
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let bus = Bus::new(BusConfig::default());
+/// let observation: Observation = bus.observe(EventFilter::All, |event: &Event| println!("{event:?}"))?;
+/// drop(observation); // It is told of nothing more.
+/// # Ok(()) }
+/// ```
 #[must_use = "dropping it ends the observation"]
 pub struct Observation {
     hub: Arc<Hub>,
@@ -123,6 +166,20 @@ impl Bus {
     ///
     /// # Errors
     /// When there are as many as there may be ([`limits::OBSERVERS_MAX`](crate::limits::OBSERVERS_MAX)).
+    ///
+    /// # Examples
+    /// ```
+    /// # use sandbus_bus::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let bus = Bus::new(BusConfig::default());
+    /// let (told, seen) = std::sync::mpsc::channel();
+    /// let _observation = bus.observe(EventFilter::All, move |event: &Event| {
+    ///     let _ = told.send(event.name());
+    /// })?;
+    /// bus.create(DestinationConfig::serial("orders")?)?;
+    /// assert!(seen.try_iter().any(|name| name == "destination-added"));
+    /// # Ok(()) }
+    /// ```
     pub fn observe(
         &self,
         filter: EventFilter,
@@ -152,6 +209,15 @@ impl Bus {
     /// Tells an event that the bus cannot know of: a guest was loaded, unloaded, put into quarantine, or has recovered.
     ///
     /// Loaded guests are remembered until they are unloaded, and told to observers that come later.
+    ///
+    /// # Examples
+    /// ```
+    /// # use sandbus_bus::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let bus = Bus::new(BusConfig::default());
+    /// bus.announce(Event::GuestLoaded { guest: "shop".into(), build: None });
+    /// # Ok(()) }
+    /// ```
     pub fn announce(&self, event: Event) {
         self.shared.events.announce(event);
         self.shared.events.drain();

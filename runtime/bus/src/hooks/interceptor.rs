@@ -76,6 +76,28 @@ pub enum SendKind {
 }
 
 /// A message that is being sent, as an interceptor sees it. Dropping it is its end.
+///
+/// # Examples
+/// ```
+/// # use sandbus_bus::*;
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let bus = Bus::new(BusConfig::default());
+/// struct Rename;
+/// impl Interceptor for Rename {
+///     fn intercept(&self, sending: Sending) -> Interception {
+///         match (sending.kind(), sending.destination()) {
+///             (SendKind::Send, "old/orders") => {}
+///             _ => return Interception::Pass(sending),
+///         }
+///         println!("{} of {} is dropped", sending.id(), sending.origin().sender());
+///         Interception::Consumed
+///     }
+/// }
+/// bus.add_interceptor(Rename)?;
+/// bus.send("old/orders", Outgoing::text("A1")).await?;
+/// assert_eq!(bus.figures().intercepted, 1);
+/// # Ok(()) }
+/// ```
 pub struct Sending(Box<Parts>);
 
 pub(super) struct Parts {

@@ -29,6 +29,19 @@ pub use outbound::{OutboundProcessor, Sent};
 pub(crate) use passage::Passage;
 
 /// Which messages a processor sees.
+///
+/// # Examples
+/// ```
+/// # use sandbus_bus::*;
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let bus = Bus::new(BusConfig::default());
+/// struct Audit;
+/// impl OutboundProcessor for Audit {}
+/// let orders = Scope::Destination("orders".parse()?);
+/// let hook: HookId = bus.add_outbound(orders, Audit)?;
+/// assert!(bus.remove_hook(hook));
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Scope {
     /// Those of every destination.
@@ -42,6 +55,13 @@ pub enum Scope {
 pub struct HookId(u64);
 
 /// A bus has as many hooks of one kind as it may have.
+///
+/// # Examples
+/// ```
+/// use sandbus_bus::*;
+/// let error = TooManyHooks { hooks: limits::HOOKS_MAX };
+/// assert!(error.to_string().starts_with("the bus has 256 hooks of this kind"));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the bus has {hooks} hooks of this kind, and no more may be added: each is looked at for every message"
@@ -52,6 +72,16 @@ pub struct TooManyHooks {
 }
 
 /// The figures of a whole bus, beside those of its destinations.
+///
+/// # Examples
+/// ```
+/// # use sandbus_bus::*;
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let bus = Bus::new(BusConfig::default());
+/// let BusStatistics { intercepted, .. } = bus.figures();
+/// assert_eq!(intercepted, 0);
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BusStatistics {

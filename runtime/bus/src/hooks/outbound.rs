@@ -49,6 +49,25 @@ pub trait OutboundProcessor: Send + Sync + 'static {
 }
 
 /// How a send ended.
+///
+/// # Examples
+/// ```
+/// # use sandbus_bus::*;
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let bus = Bus::new(BusConfig::default());
+/// struct Log;
+/// impl OutboundProcessor for Log {
+///     fn after_send(&self, destination: &DestinationName, sent: Sent<'_>) {
+///         match sent {
+///             Sent::Accepted(id) => println!("{id} to {destination}"),
+///             Sent::Refused(error) => println!("{error}"),
+///             Sent::Abandoned => {}
+///         }
+///     }
+/// }
+/// bus.add_outbound(Scope::Bus, Log)?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sent<'a> {
     /// The message was accepted, with this id.

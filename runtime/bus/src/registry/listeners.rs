@@ -95,6 +95,20 @@ impl Bus {
     ///
     /// # Errors
     /// When the name is not a name, or the destination has as many listeners as it may have.
+    ///
+    /// # Examples
+    /// ```
+    /// # use sandbus_bus::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let bus = Bus::new(BusConfig::default());
+    /// # bus.create(DestinationConfig::serial("orders")?)?;
+    /// let stock = listener_fn("stock", |delivery: Delivery| async move {
+    ///     println!("{}", delivery.text().unwrap_or_default());
+    ///     Outcome::done()
+    /// });
+    /// assert_eq!(bus.register("orders", stock)?, Registered::Now);
+    /// # Ok(()) }
+    /// ```
     pub fn register(
         &self,
         destination: &str,
@@ -107,6 +121,19 @@ impl Bus {
     ///
     /// # Errors
     /// As [`Bus::register`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use sandbus_bus::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let bus = Bus::new(BusConfig::default());
+    /// use std::sync::Arc;
+    /// let audit: Arc<dyn MessageListener> = Arc::new(listener_fn("audit", |_| async { Outcome::done() }));
+    /// for destination in ["orders", "returns"] {
+    ///     bus.register_shared(destination, Arc::clone(&audit))?;
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn register_shared(
         &self,
         destination: &str,
@@ -123,6 +150,18 @@ impl Bus {
     ///
     /// # Cancel safety
     /// Once begun, the listener is not called any more, whether or not the caller waits.
+    ///
+    /// # Examples
+    /// ```
+    /// # use sandbus_bus::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let bus = Bus::new(BusConfig::default());
+    /// # bus.create(DestinationConfig::serial("orders")?)?;
+    /// # bus.register("orders", listener_fn("stock", |_| async { Outcome::done() }))?;
+    /// assert!(bus.unregister("orders", "stock").await);
+    /// assert!(!bus.unregister("orders", "stock").await, "it is not there any more");
+    /// # Ok(()) }
+    /// ```
     pub async fn unregister(&self, destination: &str, listener: &str) -> bool {
         let (was_early, taken) = self.shared.detach(&mut self.shared.changes.lock(), destination, listener);
         self.shared.events.drain();

@@ -30,6 +30,17 @@ pub(crate) struct Registry {
 }
 
 /// What a destroyed destination left behind.
+///
+/// # Examples
+/// ```
+/// # use sandbus_bus::*;
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let bus = Bus::new(BusConfig::default());
+/// # bus.create(DestinationConfig::serial("orders")?)?;
+/// let Destroyed { closed, dead_letters } = bus.destroy("orders").await?;
+/// assert!(!closed.interrupted && dead_letters.is_empty());
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Destroyed {
     /// What closing it left.
@@ -241,6 +252,17 @@ impl Bus {
     /// # Errors
     /// When the configuration is not legal, there is one of this name and ranking, or there are too many; then nothing was
     /// made.
+    ///
+    /// # Examples
+    /// ```
+    /// # use sandbus_bus::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let bus = Bus::new(BusConfig::default());
+    /// bus.create(DestinationConfig::parallel("orders")?)?;
+    /// let error = bus.create(DestinationConfig::serial("orders")?).unwrap_err();
+    /// assert_eq!(error.to_string(), "destination `orders` exists already with the ranking 0");
+    /// # Ok(()) }
+    /// ```
     pub fn create(&self, config: DestinationConfig) -> Result<(), DestinationError> {
         self.create_ranked(config, 0)
     }
@@ -290,6 +312,19 @@ impl Bus {
     /// # Cancel safety
     /// Once begun, the destination takes nothing on any more and does not open again; it keeps its dead letters until it is
     /// destroyed once more, by its ranking where another one took over.
+    ///
+    /// # Examples
+    /// ```
+    /// # use sandbus_bus::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let bus = Bus::new(BusConfig::default());
+    /// # bus.create(DestinationConfig::serial("orders")?)?;
+    /// bus.send("orders", Outgoing::text("nobody listens yet")).await?;
+    /// let destroyed = bus.destroy("orders").await?;
+    /// assert_eq!(destroyed.dead_letters[0].reason.name(), "closed");
+    /// assert!(!bus.has_destination("orders"));
+    /// # Ok(()) }
+    /// ```
     pub async fn destroy(&self, name: &str) -> Result<Destroyed, DestinationError> {
         self.destroy_one(name, None).await
     }

@@ -10,6 +10,15 @@ use crate::name::DestinationName;
 use crate::sync::Instant;
 
 /// When a schedule fires.
+///
+/// # Examples
+/// ```
+/// use sandbus_bus::*;
+/// use std::time::Duration;
+/// let every = Trigger::Every(Duration::from_secs(60));
+/// let noon = ScheduleConfig::cron("noon", "clock".parse().unwrap(), "0 12 * * *", Outgoing::text("noon"));
+/// assert!(every != noon.trigger && matches!(noon.trigger, Trigger::Cron { .. }));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trigger {
     /// At this interval, by the bus clock; the first time after one interval.
@@ -34,6 +43,14 @@ impl fmt::Display for Trigger {
 }
 
 /// What a firing does while the message of an earlier one is not yet settled.
+///
+/// # Examples
+/// ```
+/// use sandbus_bus::*;
+/// let mut noon = ScheduleConfig::cron("noon", "clock".parse().unwrap(), "0 12 * * *", Outgoing::text("noon"));
+/// (noon.overlap, noon.misfire) = (Overlap::Allow, Misfire::Once);
+/// assert!(noon.check(std::time::SystemTime::now()).is_ok());
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Overlap {
     /// It sends nothing, and is counted as skipped.
@@ -186,6 +203,14 @@ fn shown(time: SystemTime) -> String {
 }
 
 /// Why a schedule was not made, or not changed. Nothing happened.
+///
+/// # Examples
+/// ```
+/// use sandbus_bus::*;
+/// let bad = ScheduleConfig::cron("noon", "clock".parse().unwrap(), "at noon", Outgoing::text("noon"));
+/// let error: ScheduleError = bad.check(std::time::SystemTime::now()).unwrap_err();
+/// assert!(error.to_string().contains("`at noon`"), "{error}");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ScheduleError {
     /// The name breaks a rule.

@@ -34,6 +34,22 @@ impl ScheduleState {
 ///
 /// Each firing is counted once: it was accepted (`fired`), refused (`errors`), skipped or missed; one that is being sent at
 /// this moment is not counted yet.
+///
+/// # Examples
+/// ```
+/// # use sandbus_bus::*;
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let bus = Bus::new(BusConfig::default());
+/// # let hour = std::time::Duration::from_secs(3_600);
+/// # bus.create(DestinationConfig::serial("clock")?)?;
+/// bus.schedule(ScheduleConfig::every("hourly", "clock".parse()?, hour, Outgoing::text("bong")))?;
+/// bus.pause_schedule("hourly")?;
+/// let status: ScheduleStatus = bus.schedules().remove(0);
+/// assert_eq!((status.state, status.fired), (ScheduleState::Paused, 0));
+/// bus.resume_schedule("hourly")?;
+/// bus.remove_schedule("hourly")?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScheduleStatus {
     /// Its name.

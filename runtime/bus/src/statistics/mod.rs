@@ -22,6 +22,12 @@ pub(crate) use tally::{OwnCounter, Tally};
 pub use snapshot::{DestinationStatistics, ListenerStatistics, Quantiles};
 
 /// Why a message, or a delivery, was dropped under a policy or an act that asked for it.
+///
+/// # Examples
+/// ```
+/// use sandbus_bus::DropReason;
+/// assert!(DropReason::ALL.iter().any(|reason| reason.name() == "late-reply"));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum DropReason {
     /// There was no room, and the policy discards.
@@ -80,6 +86,12 @@ impl DropReason {
 }
 
 /// Why a message was turned away.
+///
+/// # Examples
+/// ```
+/// use sandbus_bus::RejectReason;
+/// assert!(RejectReason::ALL.iter().any(|reason| reason.name() == "queue-full"));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RejectReason {
     /// There was no room.

@@ -78,6 +78,23 @@ pub struct ListenerStatistics {
 /// `owed = completed + reported + listener_removed + dead_letters_kept + dropped + waiting + running`.
 /// A dead letter that is redriven to its own listener moves from kept to waiting, or to running; one that is accepted anew
 /// is dropped here as `redriven` and owed where it is accepted.
+///
+/// # Examples
+/// ```
+/// # use sandbus_bus::*;
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let bus = Bus::new(BusConfig::default());
+/// # bus.create(DestinationConfig::serial("orders")?)?;
+/// # bus.register("orders", listener_fn("stock", |_| async { Outcome::refused("unknown article") }))?;
+/// bus.send("orders", Outgoing::text("A1")).await?;
+/// bus.idle().await;
+/// let now: DestinationStatistics = bus.statistics("orders").ok_or("it is there")?;
+/// assert_eq!((now.owed, now.completed, now.dead_letters_kept), (1, 0, 1));
+/// assert!(now.adds_up() && now.failed_total() == 1);
+/// let stock: &ListenerStatistics = &now.listeners[0];
+/// assert_eq!((stock.calls, stock.failed["refused"]), (1, 1));
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct DestinationStatistics {
     /// The destination's name.
