@@ -45,8 +45,10 @@ pub enum NameError {
     #[error("a destination name is empty; it has 1 to {DESTINATION_NAME_BYTES_MAX} bytes")]
     Empty,
     /// It is too long.
-    #[error("destination name of {bytes} bytes is too long; it may have {DESTINATION_NAME_BYTES_MAX}")]
+    #[error("destination `{}…` has {bytes} bytes; a name may have {DESTINATION_NAME_BYTES_MAX} bytes", start.escape_debug())]
     TooLong {
+        /// How it begins.
+        start: String,
         /// How long it is.
         bytes: usize,
     },
@@ -125,7 +127,7 @@ fn check(text: &str) -> Result<(), NameError> {
         return Err(NameError::Empty);
     }
     if text.len() > DESTINATION_NAME_BYTES_MAX {
-        return Err(NameError::TooLong { bytes: text.len() });
+        return Err(NameError::TooLong { start: text.chars().take(32).collect(), bytes: text.len() });
     }
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
     if let Some((at, character)) = text.char_indices().find(|(_, c)| !allowed(*c)) {

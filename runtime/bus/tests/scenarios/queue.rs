@@ -158,15 +158,24 @@ async fn queue_7_a_hundred_thousand_messages_wait_and_arrive_in_order() {
     assert_eq!(notes.all(), (0..100_000).map(|n| format!("l:{n}")).collect::<Vec<_>>());
 }
 
-#[test]
-fn queue_9_illegal_workers_and_bounds_are_refused_with_the_reason() {
-    // At configuration; changing a running destination does not exist yet.
-    for (core, max) in [(0, 1), (1, 0), (3, 2)] {
-        let config = with(parallel("t/p"), |config| config.workers = Workers { core, max, ..config.workers });
-        assert!(config.check().unwrap_err().to_string().contains("workers"));
+#[tokio::test(start_paused = true)]
+async fn queue_9_illegal_workers_and_bounds_are_refused_with_the_reason_and_change_nothing() {
+    // Whether a destination is to be made or runs already.
+    let bus = bus();
+    bus.create(parallel("t/p")).unwrap();
+    let workers = [(0, 1), (1, 0), (3, 2)].map(|(core, max)| {
+        with(parallel("t/p"), |config| config.workers = Workers { core, max, ..config.workers })
+    });
+    let bound = with(parallel("t/p"), |config| config.queue_entries_max = 0);
+    for (config, setting) in workers.into_iter().zip(["workers"; 3]).chain([(bound, "max-queue-size")]) {
+        let reason = config.check().unwrap_err();
+        assert!(reason.to_string().contains(setting), "{reason}");
+        assert_eq!(bus.reconfigure(config.clone()), Err(DestinationError::Config(reason)));
+        assert_eq!(config_of(&bus, "t/p"), parallel("t/p"));
+        let other = with(config, |config| config.name = name("t/other"));
+        assert!(bus.create(other).is_err() && !bus.has_destination("t/other"));
     }
-    let config = with(serial("t/s"), |config| config.queue_entries_max = 0);
-    assert!(config.check().unwrap_err().to_string().contains("max-queue-size"));
+    settled(&bus).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::events::observing;
 use crate::support::*;
 
 #[tokio::test]
@@ -109,16 +110,22 @@ async fn reg_7_discarding_without_listeners_is_counted() {
 #[tokio::test(start_paused = true)]
 async fn reg_8_what_is_removed_is_not_known_any_more() {
     // A name must be free again after its destination went.
-    let (bus, notes) = (bus(), Notes::default());
+    let (bus, received) = (bus(), Arc::<std::sync::Mutex<Vec<Outgoing>>>::default());
     bus.create(serial("t/x")).unwrap();
-    bus.register("t/x", noting("l", &notes)).unwrap();
-    bus.send("t/x", text("m")).await.unwrap();
+    let keeps = Arc::clone(&received);
+    let listener = listener_fn("l", move |delivery: Delivery| {
+        keeps.lock().unwrap().push(Outgoing::from(&**delivery.message()));
+        async { Outcome::done() }
+    });
+    bus.register("t/x", listener).unwrap();
+    let sent = text("m").value("a", 1).unwrap().priority(3);
+    bus.send("t/x", sent.clone()).await.unwrap();
     settled(&bus).await;
     assert!(bus.unregister("t/x", "l").await);
     assert!(!bus.has_listener("t/x"));
     bus.destroy("t/x").await.unwrap();
     assert!(!bus.has_destination("t/x"));
-    assert_eq!(notes.all(), ["l:m"]);
+    assert_eq!(*received.lock().unwrap(), [sent]);
     bus.create(serial("t/x")).unwrap();
     assert!(!bus.has_listener("t/x"));
     settled(&bus).await;
@@ -146,8 +153,11 @@ async fn reg_10_11_listeners_are_counted_and_an_unknown_one_is_no_error() {
     assert_eq!(figures(&bus, "t/x").listeners.len(), 2);
     assert!(bus.unregister("t/x", "a").await);
     assert_eq!(figures(&bus, "t/x").listeners.len(), 1);
+    let (seen, _observation) = observing(&bus, EventFilter::All);
+    let before = seen.len();
     assert!(!bus.unregister("t/x", "a").await);
     assert!(!bus.unregister("t/unknown", "a").await);
+    assert_eq!(seen.len(), before, "nothing has happened: {:?}", seen.all());
     settled(&bus).await;
 }
 
@@ -193,9 +203,13 @@ async fn reg_14_names_are_checked_and_the_error_shows_name_and_rule() {
         bus.create(serial(good)).unwrap();
         assert!(bus.has_destination(good));
     }
-    for bad in ["", "a b", "a/*", &"a".repeat(256)] {
+    let long = "a".repeat(256);
+    let rules =
+        [("", "empty"), ("a b", "a space"), ("a/*", "`*`"), (&long, "256 bytes; a name may have 255 bytes")];
+    for (bad, rule) in rules {
         let error = DestinationConfig::serial(bad).unwrap_err().to_string();
-        assert!(error.contains("destination"), "{error}");
+        let shown = bad.chars().take(32).collect::<String>();
+        assert!(error.contains("destination") && error.contains(&shown) && error.contains(rule), "{error}");
         assert_eq!(bus.send(bad, text("m")).await.unwrap_err().name(), "invalid");
     }
     assert!(

@@ -111,6 +111,27 @@ async fn stat_5_sent_counts_finished_entries_as_liferay_does() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn stat_5_each_of_the_seven_names_of_liferay_is_a_figure() {
+    // The mapping that the documentation of the figures gives, with the values of STAT-1.
+    let [before, blocked, after] = ten_blocked(parallel("t/x"), 5).await;
+    let seven = |now: &DestinationStatistics| {
+        [
+            ("active thread count", now.workers_active as u64),
+            ("current thread count", now.workers_current as u64),
+            ("largest thread count", now.workers_largest as u64),
+            ("maximum pool size", now.workers_max as u64),
+            ("minimum pool size", now.workers_core as u64),
+            ("pending message count", now.pending as u64),
+            ("sent message count", now.finished),
+        ]
+        .map(|(_, figure)| figure)
+    };
+    assert_eq!(seven(&before), [0, 0, 0, 5, 2, 0, 0]);
+    assert_eq!(seven(&blocked), [5, 5, 5, 5, 2, 5, 0]);
+    assert_eq!(seven(&after), [0, 5, 5, 5, 2, 0, 10]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn stat_6_a_listeners_calls_and_outcomes_are_counted_by_kind() {
     // Fuel and memory come from guests; native listeners have outcomes only.
     let (bus, notes) = (bus(), Notes::default());
