@@ -11,12 +11,12 @@ use sandbus_bus::{
 
 use crate::host::{LogLine, LogSink};
 use crate::platform::{Ended, Platform, PlatformConfig, StartError};
-use crate::sandbox::SandboxEngine;
+use crate::sandbox::{FaultReport, FaultSink, SandboxEngine};
 use crate::settings::{Compiler, GuestSettings, RuntimeSettings};
 
 /// How long [`Harness::idle`] waits before it says that the platform does not come to rest.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
-/// Log lines that a harness keeps; a flood of them is cut, not kept.
+/// Log lines, and faults, that a harness keeps; a flood of them is cut, not kept.
 pub const LOG_LINES_MAX: usize = 100_000;
 
 /// Puts a harness together. Unless it is told otherwise, it compiles guests in its own process: they are the ones under test.
@@ -85,11 +85,13 @@ impl HarnessBuilder {
     pub async fn start(mut self) -> Result<Harness, StartError> {
         let logs = Arc::new(Mutex::new(Vec::new()));
         self.config.log_sink = collecting(&logs);
+        let faults = Arc::new(Mutex::new(Vec::new()));
+        self.config.fault_sink = collecting_faults(&faults);
         let platform = match self.engine {
             Some(engine) => Platform::start_on(engine, self.config).await?,
             None => Platform::start(self.config).await?,
         };
-        Ok(Harness { platform, logs, received: Arc::default() })
+        Ok(Harness { platform, logs, faults, received: Arc::default() })
     }
 }
 
@@ -99,6 +101,16 @@ fn collecting(logs: &Arc<Mutex<Vec<LogLine>>>) -> LogSink {
         let mut logs = logs.lock().unwrap_or_else(PoisonError::into_inner);
         if logs.len() < LOG_LINES_MAX {
             logs.push(line.clone());
+        }
+    })
+}
+
+fn collecting_faults(faults: &Arc<Mutex<Vec<FaultReport>>>) -> FaultSink {
+    let faults = Arc::clone(faults);
+    Arc::new(move |report: &FaultReport| {
+        let mut faults = faults.lock().unwrap_or_else(PoisonError::into_inner);
+        if faults.len() < LOG_LINES_MAX {
+            faults.push(report.clone());
         }
     })
 }
@@ -125,6 +137,7 @@ fn collecting(logs: &Arc<Mutex<Vec<LogLine>>>) -> LogSink {
 pub struct Harness {
     platform: Platform,
     logs: Arc<Mutex<Vec<LogLine>>>,
+    faults: Arc<Mutex<Vec<FaultReport>>>,
     received: Arc<Mutex<Vec<Delivery>>>,
 }
 
@@ -212,6 +225,12 @@ impl Harness {
     #[must_use]
     pub fn lines_of(&self, guest: &str) -> Vec<String> {
         self.logs().into_iter().filter(|line| &*line.guest == guest).map(|line| line.text).collect()
+    }
+
+    /// The faults of the guests' calls, in order.
+    #[must_use]
+    pub fn faults(&self) -> Vec<FaultReport> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Waits until nothing runs and nothing can run by itself.

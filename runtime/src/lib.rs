@@ -22,8 +22,8 @@ pub use platform::{BuildError, Ended, GuestStatus, Platform, PlatformConfig, Sta
 #[doc(hidden)]
 pub use sandbox::engine_config;
 pub use sandbox::{
-    CompileError, ComponentFigures, EngineError, LifecycleError, LoadError, Loaded, PrescanError,
-    SandboxEngine, compiler_main_if_asked, prescan,
+    CompileError, ComponentFigures, EngineError, FaultFrame, FaultReport, FaultSink, Inspection,
+    LifecycleError, LoadError, Loaded, PrescanError, SandboxEngine, compiler_main_if_asked, prescan,
 };
 pub use settings::{
     Allocator, BuildCommand, CompileCache, CompileLimits, Compiler, Grants, GuestLimits, GuestSettings,

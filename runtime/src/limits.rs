@@ -47,6 +47,8 @@ pub const KEYVALUE_KEY_BYTES_MAX: usize = 255;
 pub const KEYVALUE_KEYS_MAX: usize = 10_000;
 /// Buckets of one guest; components that were written for other hosts open one or two.
 pub const KEYVALUE_BUCKETS_MAX: usize = 16;
+/// Lines that the report of a fault repeats: the last ones of the call.
+pub const FAULT_LINES_MAX: usize = 10;
 /// Live instances of one guest.
 pub const INSTANCES_MAX: usize = 32;
 /// Linear memory of all instances of one guest, in bytes: half of what all guests have.

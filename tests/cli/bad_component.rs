@@ -12,7 +12,10 @@ fn refused(place: &Place, file: &str, exit: i32, texts: &[&str]) {
     let ran = place.run(&line).ended(exit).started_nothing().says(texts).says(&[file, "`bad`", "help:"]);
     assert!(!ran.stderr.contains("ready"), "{}", ran.stderr);
     assert!(place.left().is_empty(), "{:?}", place.left());
-    place.run(&format!("inspect {file}")).ended(exit).started_nothing().says(texts).says(&[file, "help:"]);
+    let inspected = place.run(&format!("inspect {file}")).ended(exit).says(texts).says(&[file, "help:"]);
+    // One that compiles is told apart as far as it goes, and nothing else is an answer.
+    let told = inspected.stdout.is_empty() || inspected.stdout.ends_with("  loads     no\n");
+    assert!(told, "{}", inspected.stdout);
 }
 
 #[test]
@@ -79,6 +82,27 @@ fn a_wrong_world_and_a_wrong_type_name_the_export() {
     let listener = "sandbus:bus/message-listener@0.1.0";
     refused(&place, "guests/wrong_world.wasm", 3, &["SB0216", listener, "acme:calculator/add@1.0.0"]);
     refused(&place, "guests/wrong_type.wasm", 3, &["SB0217", "message-listener@0.1.0#receive"]);
+}
+
+#[test]
+fn inspect_names_what_is_missing_among_what_is_provided() {
+    // Whoever has to change the component sees all of it at once, not one import after the other.
+    let place = Place::new();
+    let ran = place.run("inspect guests/missing_import.wasm").ended(3);
+    let line = |start: &str| ran.stdout.lines().find(|line| line.contains(start)).unwrap_or_default();
+    assert!(
+        line("acme:printer/print@1.0.0").ends_with("missing: the host does not offer it"),
+        "{}",
+        ran.stdout
+    );
+    assert!(line("sandbus:bus/types@0.1.0").ends_with("provided"), "{}", ran.stdout);
+    let json = place.run("inspect guests/missing_import.wasm --json").ended(3).stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["missing_imports"], serde_json::json!(["acme:printer/print@1.0.0"]));
+    assert_eq!(json["loads"], false);
+    assert!(
+        json["functions"].as_u64() > Some(10) && json["error"].as_str().unwrap().contains("acme:printer")
+    );
 }
 
 #[test]

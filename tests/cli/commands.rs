@@ -6,6 +6,7 @@ golden! {
     overview_without_a_command: "";
     version: "--version";
     inspect_a_listener: "inspect guests/noop.wasm";
+    inspect_what_does_not_load_says_what_is_missing: "inspect guests/missing_import.wasm";
     inspect_a_plugin: "inspect guests/plugin_zoo.wasm";
     inspect_suggests_a_manifest: "inspect guests/version_one.wasm --suggest";
     check_config_of_a_sample: "check-config sample-guests/tour";

@@ -26,6 +26,7 @@ pub(crate) fn check(name: &str, line: &str) {
     let ran = place.run(line);
     let (guests, stderr): (Vec<&str>, Vec<&str>) =
         ran.stderr.lines().filter(|line| !is_of_cargo(line)).partition(|line| is_of_guest(line));
+    let (faults, stderr) = split_faults(&stderr);
     let mut guests: Vec<String> = guests.into_iter().map(|line| normal(line, &place)).collect();
     // Guests run side by side: their lines come in any order.
     guests.sort();
@@ -38,6 +39,7 @@ pub(crate) fn check(name: &str, line: &str) {
         format!("$ sandbus {line}\n--- exit {}\n", ran.code),
         section("stdout", &lines(&ran.stdout)),
         section("stderr", &lines(&stderr.join("\n"))),
+        section("faults", &lines(&faults.join("\n"))),
         section("guests", &guests),
     ]
     .concat();
@@ -59,6 +61,16 @@ fn is_of_cargo(line: &str) -> bool {
     line.starts_with("  ") && ["Finished", "Blocking", "Compiling", "Downloading", "Updating"].contains(&word)
 }
 
+/// Tells the faults of guests from the rest, each with its notes: they come whenever they come.
+fn split_faults<'a>(lines: &[&'a str]) -> (Vec<&'a str>, Vec<&'a str>) {
+    let mut within = false;
+    lines.iter().partition(|line| {
+        let note = ["where:", "used:"].iter().any(|word| line.trim_start().starts_with(word));
+        within = (line.starts_with("SB03") && line.contains("warning:")) || (within && note);
+        within
+    })
+}
+
 fn is_of_guest(line: &str) -> bool {
     line.starts_with('[') && line.contains("][")
 }
@@ -68,7 +80,7 @@ fn normal(line: &str, place: &Place) -> String {
     let line = milliseconds(&line);
     let line =
         numbers_after(&line, &["memory ", "sha256:", "lib.rs:", "left-", "hostile/healthy-", ", the "]);
-    let line = fuel(&line);
+    let line = figures(&fuel(&line));
     let line = line.split(' ').map(word).collect::<Vec<_>>().join(" ");
     size(&line)
 }
@@ -112,6 +124,18 @@ fn fuel(line: &str) -> String {
     let is_number = !number.is_empty() && number.chars().all(|c| c.is_ascii_digit() || c == ',');
     let all = rest.split(' ').next() == Some(number);
     if is_number && !all { format!("{before}fuel {least}[N] of {rest}") } else { line.to_owned() }
+}
+
+/// What a component consists of, and what made it, changes with each toolchain.
+fn figures(line: &str) -> String {
+    if let Some((before, _)) = line.split_once("…   rustc ") {
+        return format!("{before}…   rustc [TOOLS]");
+    }
+    if !line.starts_with("  has ") {
+        return line.to_owned();
+    }
+    let number = |word: &str| word.chars().all(|c| c.is_ascii_digit() || c == ',') && !word.is_empty();
+    line.split(' ').map(|word| if number(word) { "[N]" } else { word }).collect::<Vec<_>>().join(" ")
 }
 
 /// Ids of messages and times of log lines.

@@ -240,3 +240,69 @@ async fn a_load_that_nobody_waits_for_ends_its_process() {
     }
     panic!("it still runs");
 }
+
+#[test]
+fn f5_a_host_that_is_killed_while_it_compiles_leaves_nothing_that_another_would_trust() {
+    // Whatever it had written by then, the next one loads the component.
+    let directory = tempfile::tempdir().unwrap();
+    let cache = directory.path().join("cache");
+    for round in 0..6_u64 {
+        let mut host = std::process::Command::new(program())
+            .args(["run", "--dest", "t=serial", "--send", "t=x", "--until", "idle"])
+            .arg("--guest")
+            .arg(format!("g={},listens-to=t", component("version_one").display()))
+            .arg("--set")
+            .arg(format!("runtime.compile-cache={}", cache.display()))
+            .arg("--set")
+            .arg(format!("runtime.state-dir={}", directory.path().join("state").display()))
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(30 * round * round));
+        host.kill().unwrap();
+        host.wait().unwrap();
+        let inside = RuntimeSettings { compiler: Compiler::InProcess, ..settings(program(), Some(&cache)) };
+        SandboxEngine::new(&inside).unwrap().load(&component("version_one")).unwrap();
+        std::fs::remove_dir_all(&cache).unwrap();
+    }
+}
+
+#[test]
+fn f20_without_file_descriptors_loading_is_an_error_and_works_again_afterwards() {
+    // In a process of its own: the limit holds for all that runs beside.
+    let test = "compiling::f20_within_a_process_of_its_own";
+    let ended = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "--ignored", "--nocapture", test])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&ended.stdout).into_owned() + &String::from_utf8_lossy(&ended.stderr);
+    assert!(ended.status.success() && said.contains("1 passed"), "{said}");
+}
+
+#[test]
+#[ignore = "run by f20_without_file_descriptors_…, in a process of its own"]
+fn f20_within_a_process_of_its_own() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    use std::os::fd::AsRawFd;
+    let engine = engine(program(), CompileLimits::default());
+    let path = component("noop");
+    let before = getrlimit(Resource::Nofile);
+    // The lowest number that is free: the next file gets it.
+    let free = std::fs::File::open(&path).unwrap().as_raw_fd() as u64;
+    let allow = |files| setrlimit(Resource::Nofile, Rlimit { current: Some(files), ..before }).unwrap();
+    allow(free);
+    let no_file = engine.load(&path).map(|_| ()).unwrap_err();
+    allow(free + 2);
+    let no_pipe = engine.load(&path).map(|_| ()).unwrap_err();
+    setrlimit(Resource::Nofile, before).unwrap();
+    assert!(
+        matches!(&no_file, LoadError::Read { source, .. } if source.raw_os_error() == Some(24)),
+        "{no_file:?}"
+    );
+    let LoadError::NotCompiled { source: CompileError::Start { source, .. }, .. } = &no_pipe else {
+        panic!("{no_pipe:?}")
+    };
+    assert_eq!(source.raw_os_error(), Some(24), "{source}");
+    engine.load(&path).unwrap();
+}

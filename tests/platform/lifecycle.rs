@@ -27,6 +27,7 @@ async fn guest_1_activate_comes_before_the_first_message_and_deactivate_after_th
         guests: vec![slow, eager],
         save_left: false,
         log_sink: Arc::new(move |line| kept.lock().unwrap().push(format!("{} {}", line.guest, line.text))),
+        ..sandbus::PlatformConfig::default()
     };
     let platform = sandbus::Platform::start_on(crate::support::engine(), config).await.unwrap();
     platform.bus().send("t/a", sandbus::bus::Outgoing::text("late")).await.unwrap();

@@ -105,6 +105,39 @@ fn h50_a_component_without_our_exports_or_with_another_type_is_named() {
     assert!(typed.contains("sandbus:bus/message-listener@0.1.0#receive"), "{typed}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h50_an_export_that_the_host_does_not_know_is_tolerated() {
+    // A component may serve several hosts.
+    let harness = harness()
+        .destination(serial("t/a"))
+        .guest(guest("extra_export", "guest", &["t/a"]))
+        .start()
+        .await
+        .unwrap();
+    assert_eq!(harness.answer("t/a", "x").await, "extra");
+    let exports = engine().load(&component("extra_export")).unwrap().exports;
+    assert_eq!(exports, ["acme:calculator/add@1.0.0", "sandbus:bus/message-listener@0.1.0"]);
+    harness.settled().await;
+}
+
+#[test]
+fn h57_a_component_is_read_once_and_what_was_read_is_what_runs() {
+    // A pipe gives its bytes to one reader, once: a second look at the path would wait for ever.
+    let directory = tempfile::tempdir().unwrap();
+    let pipe = directory.path().join("pipe.wasm");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let writer = {
+        let (pipe, bytes) = (pipe.clone(), std::fs::read(component("noop")).unwrap());
+        std::thread::spawn(move || std::fs::write(pipe, bytes))
+    };
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || sender.send(engine().load(&pipe).map(|loaded| loaded.digest)));
+    let digest =
+        receiver.recv_timeout(std::time::Duration::from_secs(60)).expect("one look is enough").unwrap();
+    assert_eq!(digest, engine().load(&component("noop")).unwrap().digest);
+    writer.join().unwrap().unwrap();
+}
+
 #[test]
 fn h51_a_file_over_the_limit_is_refused_by_its_size_with_both_numbers() {
     // The rest of it is not even read: the file here is sparse and has no bytes at all.

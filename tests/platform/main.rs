@@ -11,6 +11,7 @@ mod bounds;
 mod breaker;
 mod compiling;
 mod context;
+mod diagnostics;
 mod examples;
 mod fairness;
 mod grants;

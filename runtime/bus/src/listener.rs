@@ -103,6 +103,10 @@ pub trait MessageListener: Send + Sync + 'static {
         Box::pin(std::future::ready(()))
     }
 
+    /// Is told of a delivery that ended in a fault of which no instance knows: none could be made, or the call panicked. It
+    /// must not wait.
+    fn not_received(&self, _delivery: &Delivery, _fault: &Fault) {}
+
     /// Makes an instance, waiting for room until `deadline` where room is bounded.
     ///
     /// # Errors

@@ -303,15 +303,19 @@ impl ErrorText {
     /// Cuts and escapes `text`.
     #[must_use]
     pub fn new(text: &str) -> Self {
-        let clean = |c: char| !c.is_control() || c == '\n';
-        if text.len() <= ERROR_TEXT_BYTES_MAX && text.chars().all(|c| !c.is_control()) {
+        // What turns the direction of text could forge the rest of a line, as what steers a terminal could.
+        let steers = |c: char| {
+            c.is_control()
+                || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        };
+        if text.len() <= ERROR_TEXT_BYTES_MAX && !text.chars().any(steers) {
             return Self(Arc::from(text));
         }
         let mut out = String::new();
         for c in text.chars() {
             let piece = match c {
                 '\n' => "\\n".to_owned(),
-                c if clean(c) => c.to_string(),
+                c if !steers(c) => c.to_string(),
                 c => c.escape_default().to_string(),
             };
             if out.len() + piece.len() > ERROR_TEXT_BYTES_MAX - '…'.len_utf8() {

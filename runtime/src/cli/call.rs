@@ -11,13 +11,16 @@ use sandbus_bus::{
 use serde_json::{Map, Value as Json, json};
 
 use super::args::{Call, Global};
+use super::faults;
 use super::output::Output;
 use super::payload::{Payload, destination_and_payload, pair, value};
 use super::problems::{build_problem, failure_code, send_problem, start_problem};
+use super::summary::thousands;
 use crate::codec::payload_to_json;
 use crate::diagnostic::{Code, Problem, Problems};
 use crate::manifest::{Manifest, Overrides, find_manifest, parse_guest_spec};
 use crate::platform::{Platform, PlatformConfig};
+use crate::sandbox::{FaultReport, FaultSink};
 use crate::settings::{CompileCache, Compiler, GuestSettings, RuntimeSettings};
 
 /// Where the guest's replies go.
@@ -31,7 +34,8 @@ pub(super) async fn call(call: Call, global: &Global, output: &Output) -> Result
     let message = message(&call)?;
     let name = guest.name.clone();
     let limits = guest.limits.clone();
-    let platform = platform(&call, guest, runtime, output).await?;
+    let (fault_sink, fault) = faults::kept();
+    let platform = platform(&call, guest, runtime, output, fault_sink).await?;
     let seen = Seen::default();
     seen.listen(platform.bus(), &call, output)?;
     let mut last = None;
@@ -45,8 +49,10 @@ pub(super) async fn call(call: Call, global: &Global, output: &Output) -> Result
         platform.bus().idle().await;
         last = Some(started.elapsed());
     }
-    let report = Report::new(&platform, &call, &name, limits.fuel, last.unwrap_or_default(), seen.reply());
+    let mut report =
+        Report::new(&platform, &call, &name, limits.fuel, last.unwrap_or_default(), seen.reply());
     let _ = platform.shutdown().await;
+    report.fault = fault.lock().unwrap_or_else(PoisonError::into_inner).take();
     Ok(report.say(output))
 }
 
@@ -122,6 +128,7 @@ async fn platform(
     mut guest: GuestSettings,
     runtime: RuntimeSettings,
     output: &Output,
+    fault_sink: FaultSink,
 ) -> Result<Platform, Problems> {
     let illegal = |error: sandbus_bus::ConfigError| Problem::new(Code::BadName, error.to_string());
     let mut destination = DestinationConfig::serial(&call.dest).map_err(illegal)?;
@@ -142,6 +149,7 @@ async fn platform(
         schedules: Vec::new(),
         save_left: false,
         log_sink: output.guest_lines(),
+        fault_sink,
     };
     Platform::start(config).await.map_err(|error| start_problem(&error).0.into())
 }
@@ -201,6 +209,8 @@ fn sent_listener(output: Output, mock: Option<Reply>) -> sandbus_bus::NativeList
 struct Report {
     guest: String,
     letter: Option<DeadLetter>,
+    /// What is known of the last fault.
+    fault: Option<FaultReport>,
     reply: Option<Reply>,
     fuel: u64,
     fuel_max: u64,
@@ -224,6 +234,7 @@ impl Report {
         Self {
             guest: name.to_owned(),
             letter: platform.bus().dead_letters(&call.dest).pop(),
+            fault: None,
             reply,
             fuel: listener.as_ref().map_or(0, |listener| listener.fuel_max),
             fuel_max,
@@ -292,6 +303,7 @@ impl Report {
         let guest = &self.guest;
         let text = format!("guest `{guest}` ended in `{}`: {}", letter.reason, letter.last_error);
         let problem = Problem::new(code, text).with_usual_help();
+        let problem = self.fault.iter().fold(problem, faults::notes);
         match code {
             Code::OutOfFuel => {
                 problem.with_note("note", format!("it may use {} fuel per call", thousands(self.fuel_max)))
@@ -315,6 +327,7 @@ impl Report {
         }
         document
             .insert("reply".to_owned(), if self.reply.is_some() { Json::Object(reply) } else { Json::Null });
+        document.insert("fault".to_owned(), json!(self.fault.as_ref().map(faults::document)));
         document.insert("calls".to_owned(), json!(self.calls));
         document.insert("fuel".to_owned(), json!(self.fuel));
         document.insert("fuel_max".to_owned(), json!(self.fuel_max));
@@ -322,16 +335,4 @@ impl Report {
         document.insert("time_ms".to_owned(), json!(self.took.as_secs_f64() * 1e3));
         Json::Object(document)
     }
-}
-
-fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }

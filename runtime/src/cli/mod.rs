@@ -3,6 +3,7 @@
 mod args;
 mod call;
 mod check_config;
+mod faults;
 mod figures;
 mod inspect;
 mod load;

@@ -153,7 +153,8 @@ pub(super) fn failure_code(kind: FailureKind) -> Code {
     }
 }
 
-fn cause_code(cause: Cause) -> Code {
+/// The code of a fault.
+pub(super) fn cause_code(cause: Cause) -> Code {
     match cause {
         Cause::Trap => Code::Trap,
         Cause::OutOfFuel => Code::OutOfFuel,

@@ -9,11 +9,11 @@ use serde_json::{Map, Value as Json, json};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::args::{Global, Run};
-use super::load;
 use super::output::{Output, READER_WENT_AWAY};
 use super::problems::{send_problem, start_problem};
 use super::sends;
 use super::summary::Summary;
+use super::{faults, load};
 use crate::codec::payload_to_json;
 use crate::diagnostic::{Code, Problem, Problems};
 use crate::manifest::{Manifest, to_toml};
@@ -123,6 +123,7 @@ async fn start(manifest: &Manifest, output: &Output) -> Result<Platform, Problem
         schedules: manifest.schedules.clone(),
         save_left: true,
         log_sink: output.guest_lines(),
+        fault_sink: faults::told(*output),
     };
     Platform::start(config).await.map_err(|error| match start_problem(&error) {
         (problem, Some(guest)) => manifest.mark_guest(problem, guest, "source.path", "this guest").into(),

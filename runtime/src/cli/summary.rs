@@ -159,3 +159,16 @@ fn waiting(each: &DestinationStatistics) -> Vec<(usize, &'static str)> {
     ];
     counts.into_iter().filter(|(count, _)| *count > 0).collect()
 }
+
+/// A number with commas, for people.
+pub(super) fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}

@@ -16,6 +16,7 @@ mod memory;
 mod message_bus;
 mod output;
 mod own_config;
+mod secrets;
 mod state;
 mod wasi;
 
@@ -28,4 +29,5 @@ pub(crate) use log_line::tracing_sink;
 pub use log_line::{LogLevel, LogLine, LogSink, LogStream};
 pub(crate) use memory::{Denied, MemoryLimiter, Reclaim, TotalMemory, Whose};
 pub(crate) use output::{GuestOutput, GuestStream, escaped};
+pub(crate) use secrets::Secrets;
 pub(crate) use state::{GuestFacts, HostState, Phase, Receiving};

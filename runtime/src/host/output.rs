@@ -1,6 +1,8 @@
 //! What a guest prints: whole lines, escaped, cut and counted, with the guest and the message they belong to. The sink
 //! swallows what is over the limit: one that refuses makes an honest guest panic.
 
+use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,13 +16,15 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
 use super::fuel::HostFuel;
 use super::log_line::{LogLevel, LogLine, LogSink, LogStream};
-use crate::limits::LOG_LINE_BYTES_MAX;
+use super::secrets::Secrets;
+use crate::limits::{FAULT_LINES_MAX, LOG_LINE_BYTES_MAX};
 
 /// The output of one instance, shared with the streams that its WASI context hands out.
 pub(crate) struct GuestOutput {
     guest: Arc<str>,
     sink: LogSink,
     fuel: Arc<HostFuel>,
+    secrets: Option<Arc<Secrets>>,
     /// Guards the call that runs and what it has written; the sink is called under it, so that lines keep their order.
     state: Mutex<State>,
 }
@@ -35,16 +39,31 @@ struct State {
     stderr: Vec<u8>,
     /// The last that went to standard error: a panic's text is nowhere else.
     stderr_tail: String,
+    /// The last lines of the call, for the report of a fault.
+    last_lines: VecDeque<String>,
 }
 
 impl GuestOutput {
-    pub(crate) fn new(guest: Arc<str>, sink: LogSink) -> Arc<Self> {
-        Arc::new(Self { guest, sink, fuel: Arc::default(), state: Mutex::default() })
+    pub(crate) fn new(guest: Arc<str>, sink: LogSink, secrets: Option<Arc<Secrets>>) -> Arc<Self> {
+        Arc::new(Self { guest, sink, fuel: Arc::default(), secrets, state: Mutex::default() })
     }
 
     /// What the call that writes pays with.
     pub(crate) fn fuel(&self) -> &Arc<HostFuel> {
         &self.fuel
+    }
+
+    /// The text with every secret of the guest masked; none where it has none of them.
+    pub(crate) fn masked(&self, text: &str) -> Option<String> {
+        match self.secrets.as_ref()?.mask(text) {
+            Cow::Owned(masked) => Some(masked),
+            Cow::Borrowed(_) => None,
+        }
+    }
+
+    /// The last lines of the call that has ended.
+    pub(crate) fn take_last_lines(&self) -> Vec<String> {
+        std::mem::take(&mut self.state().last_lines).into()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -57,6 +76,7 @@ impl GuestOutput {
         state.message = message;
         state.worker = worker;
         state.bytes_left = bytes_max;
+        state.last_lines.clear();
     }
 
     /// Ends the call: unfinished lines go out, and what was cut is said. Answers the last of standard error.
@@ -70,7 +90,7 @@ impl GuestOutput {
         }
         if state.bytes_cut > 0 {
             let text = format!("… {} bytes of output cut: one call may write no more", state.bytes_cut);
-            self.emit(&state, LogStream::Stderr, text);
+            self.emit(&mut state, LogStream::Stderr, text);
             state.bytes_cut = 0;
         }
         state.message = None;
@@ -126,7 +146,12 @@ impl GuestOutput {
     }
 
     fn line(&self, state: &mut State, stream: LogStream, bytes: &[u8]) {
-        let text = escaped(&String::from_utf8_lossy(bytes));
+        let text = String::from_utf8_lossy(bytes);
+        let text = match &self.secrets {
+            Some(secrets) if state.bytes_cut > 0 => escaped(&secrets.mask_cut(&text)),
+            Some(secrets) => escaped(&secrets.mask(&text)),
+            None => escaped(&text),
+        };
         if stream == LogStream::Stderr && state.stderr_tail.len() < LOG_LINE_BYTES_MAX {
             let separator = if state.stderr_tail.is_empty() { "" } else { "\n" };
             let _ = write!(state.stderr_tail, "{separator}{text}");
@@ -134,7 +159,11 @@ impl GuestOutput {
         self.emit(state, stream, text);
     }
 
-    fn emit(&self, state: &State, stream: LogStream, text: String) {
+    fn emit(&self, state: &mut State, stream: LogStream, text: String) {
+        if state.last_lines.len() == FAULT_LINES_MAX {
+            state.last_lines.pop_front();
+        }
+        state.last_lines.push_back(text.clone());
         let (guest, message) = (Arc::clone(&self.guest), state.message.clone());
         (self.sink)(&LogLine { guest, stream, message, worker: state.worker, text });
     }
@@ -243,7 +272,7 @@ mod tests {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&lines);
         let sink: LogSink = Arc::new(move |line: &LogLine| kept.lock().unwrap().push(line.text.clone()));
-        (GuestOutput::new(Arc::from("g"), sink), lines)
+        (GuestOutput::new(Arc::from("g"), sink, None), lines)
     }
 
     #[test]

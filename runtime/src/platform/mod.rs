@@ -18,7 +18,7 @@ pub use start::StartError;
 pub use status::GuestStatus;
 
 use crate::host::{LogSink, tracing_sink};
-use crate::sandbox::{Guest, SandboxEngine};
+use crate::sandbox::{FaultSink, Guest, SandboxEngine, tracing_faults};
 use crate::settings::{GuestSettings, RuntimeSettings};
 
 /// Everything that a platform is made of.
@@ -39,6 +39,8 @@ pub struct PlatformConfig {
     pub save_left: bool,
     /// Takes what guests print; the default makes `tracing` events of it.
     pub log_sink: LogSink,
+    /// Takes what is known of each fault; the default makes `tracing` events of it, at the level `info`.
+    pub fault_sink: FaultSink,
 }
 
 impl Default for PlatformConfig {
@@ -51,6 +53,7 @@ impl Default for PlatformConfig {
             schedules: Vec::new(),
             save_left: true,
             log_sink: tracing_sink(),
+            fault_sink: tracing_faults(),
         }
     }
 }

@@ -85,6 +85,7 @@ impl Platform {
     /// # Cancel safety
     /// As [`Platform::start`].
     pub async fn start_on(engine: SandboxEngine, config: PlatformConfig) -> Result<Self, StartError> {
+        let engine = engine.telling_faults_to(Arc::clone(&config.fault_sink));
         let bus = Bus::new(BusConfig {
             hops_max: config.runtime.hops_max,
             waiting_requests_max: config.runtime.waiting_requests_max,

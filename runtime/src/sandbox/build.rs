@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use sandbus_bus::{Cause, CircuitBreaker, Fault, Instant, Origin, until};
+use sandbus_bus::{Cause, CircuitBreaker, Delivery, Ended, Fault, Instant, Origin, Outcome, Usage, until};
 use wasmtime::PoolConcurrencyLimitError;
 
 use super::component::Loaded;
@@ -18,6 +18,7 @@ use super::guest::Guest;
 use super::instance::{GuestInstance, Step};
 use super::policies::Seat;
 use super::pool::{Admitted, Share};
+use super::report::{FaultFrame, Occasion};
 use super::store;
 use super::sweep::Sweep;
 use crate::host::{Denied, GuestFacts, LogSink, Reclaim, Whose};
@@ -246,6 +247,32 @@ impl Build {
         };
         let ended = instance.step(Step::Deactivate, self.origin()).await.map_err(LifecycleError::Faulted)?;
         ended.map_err(|text| LifecycleError::Answered(text.as_str().into()))
+    }
+
+    /// Ends a delivery for which no instance could be had.
+    pub(super) fn not_received(&self, delivery: &Delivery, fault: Fault) -> Ended {
+        self.tell_not_received(delivery, &fault);
+        Ended::spent(Outcome::Faulted(fault))
+    }
+
+    /// Has a fault told of which no instance knows.
+    pub(super) fn tell_not_received(&self, delivery: &Delivery, fault: &Fault) {
+        let took = delivery.started().elapsed();
+        let occasion = Occasion { during: "instantiate", delivery: Some(delivery), fuel_max: None, took };
+        self.tell(occasion, fault, Usage::default(), Vec::new(), Vec::new());
+    }
+
+    /// Has a fault told.
+    pub(super) fn tell(
+        &self,
+        occasion: Occasion<'_>,
+        fault: &Fault,
+        usage: Usage,
+        frames: Vec<FaultFrame>,
+        lines: Vec<String>,
+    ) {
+        let whose = (&self.facts.name, &self.name);
+        (self.engine.faults)(&occasion.report(whose, fault, usage, frames, lines));
     }
 
     fn origin(&self) -> Origin {

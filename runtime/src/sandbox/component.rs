@@ -1,17 +1,15 @@
-//! From a file to a component that can be instantiated: read once, looked at, compiled or fetched from the cache, checked
-//! against what the host offers. Every error names what is wrong; nothing of the component has run by then.
+//! What a loaded component is, and why one is not: compares what it imports and exports with what the host offers and calls.
+//! Every error names what is wrong; nothing of the component has run by then.
 
-use std::path::Path;
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
 use wasmtime::component::types::{Component as Types, ComponentInstance as InstanceTypes, ComponentItem};
-use wasmtime::component::{Component, InstancePre, Linker};
+use wasmtime::component::{InstancePre, Linker};
 
-use super::cache::Compiled;
-use super::compile::{Cancel, CompileError};
+use super::compile::CompileError;
 use super::engine::SandboxEngine;
-use super::prescan::{ComponentFigures, PrescanError, prescan};
+use super::load::Opened;
+use super::prescan::{ComponentFigures, PrescanError};
 use crate::host::bindings::exports::sandbus::bus::{lifecycle, message_listener};
 use crate::host::{HostState, OFFERED, is_offered, link};
 
@@ -123,89 +121,10 @@ fn list(names: &[String]) -> String {
 }
 
 impl SandboxEngine {
-    /// Loads the component at `path`: the file is opened once, and the bytes that are checked are those that run.
-    ///
-    /// A component that was compiled before comes from the cache. Another is compiled, one at a time, by what
-    /// [`RuntimeSettings::compiler`](crate::RuntimeSettings) names; that takes about half a millisecond per KiB. This thread
-    /// waits meanwhile: within async code use [`SandboxEngine::load_aside`].
-    ///
-    /// # Errors
-    /// What is wrong with the file or the component.
-    pub fn load(&self, path: &Path) -> Result<Loaded, LoadError> {
-        self.load_unless(path, &Cancel::default())
-    }
-
-    /// The same on a thread of its own, so that no worker of the async runtime waits.
-    ///
-    /// # Errors
-    /// As [`SandboxEngine::load`].
-    ///
-    /// # Panics
-    /// Outside of a tokio runtime.
-    ///
-    /// # Cancel safety
-    /// Dropping the future ends the compiling process; nothing was loaded.
-    pub async fn load_aside(&self, path: &Path) -> Result<Loaded, LoadError> {
-        struct CancelWhenDropped(Cancel);
-        impl Drop for CancelWhenDropped {
-            fn drop(&mut self) {
-                self.0.cancel();
-            }
-        }
-        let cancel = CancelWhenDropped(Cancel::default());
-        let (engine, owned, seen) = (self.clone(), path.to_owned(), cancel.0.clone());
-        let loading = tokio::task::spawn_blocking(move || engine.load_unless(&owned, &seen));
-        loading.await.unwrap_or_else(|error| {
-            let source = CompileError::Died { how: error.to_string() };
-            Err(LoadError::NotCompiled { path: path.display().to_string(), source })
-        })
-    }
-
-    fn load_unless(&self, path: &Path, cancel: &Cancel) -> Result<Loaded, LoadError> {
-        let shown = path.display().to_string();
-        let bytes = read(path, &shown, self.component_bytes_max)?;
-        let figures = prescan(&bytes).map_err(|source| LoadError::Prescan { path: shown.clone(), source })?;
-        let digest: Arc<str> = Arc::from(hex(&Sha256::digest(&bytes)));
-        let component = self.compile(&bytes, &digest, cancel).map_err(|error| match error {
-            CompileError::Invalid(reason) => LoadError::Compile { path: shown.clone(), reason },
-            source => LoadError::NotCompiled { path: shown.clone(), source },
-        })?;
-        self.check(&component, digest, bytes.len(), figures, shown)
-    }
-
-    fn compile(&self, bytes: &[u8], digest: &str, cancel: &Cancel) -> Result<Component, CompileError> {
-        let cached = || self.cache.as_ref().and_then(|cache| cache.get(&self.engine, digest));
-        let keep = |compiled: Compiled| {
-            if let Some(cache) = &self.cache {
-                cache.put(digest, compiled);
-            }
-        };
-        if let Some(cached) = cached() {
-            return Ok(cached);
-        }
-        if let Some(elsewhere) = &self.elsewhere {
-            return elsewhere.compile(bytes, cancel, cached, |compiled| {
-                let component = compiled.load(&self.engine)?;
-                keep(compiled);
-                Some(component)
-            });
-        }
-        let invalid = |error: wasmtime::Error| CompileError::Invalid(format!("{error:#}"));
-        let component = Component::new(&self.engine, bytes).map_err(invalid)?;
-        if self.cache.is_some() {
-            keep(Compiled::new(&component.serialize().map_err(invalid)?));
-        }
-        Ok(component)
-    }
-
-    fn check(
-        &self,
-        component: &Component,
-        digest: Arc<str>,
-        bytes: usize,
-        figures: ComponentFigures,
-        path: String,
-    ) -> Result<Loaded, LoadError> {
+    /// Compares what a component imports and exports with what the host offers and calls.
+    pub(super) fn check(&self, opened: &Opened) -> Result<Loaded, LoadError> {
+        let Opened { component, digest, bytes, figures, path } = opened;
+        let (digest, path) = (Arc::clone(digest), path.clone());
         let types = component.component_type();
         // Sorted: their order in the file is the toolchain's, and changes from build to build.
         let mut imports: Vec<String> = types.imports(&self.engine).map(|(name, _)| name.to_owned()).collect();
@@ -239,7 +158,16 @@ impl SandboxEngine {
             .map_err(|error| LoadError::ImportType { path: path.clone(), reason: format!("{error:#}") })?;
         let listener = listener.and_then(|_| message_listener::GuestIndices::new(&pre).ok()).map(Arc::new);
         let lifecycle = lifecycle.and_then(|_| lifecycle::GuestIndices::new(&pre).ok()).map(Arc::new);
-        Ok(Loaded { pre, listener, lifecycle, digest, bytes, figures, imports, exports })
+        Ok(Loaded {
+            pre,
+            listener,
+            lifecycle,
+            digest,
+            bytes: bytes.len(),
+            figures: *figures,
+            imports,
+            exports,
+        })
     }
 
     /// A linker with everything that the host offers, for a component of this type.
@@ -303,23 +231,4 @@ impl Check<'_> {
             None => Err(mismatch("it is missing".to_owned())),
         }
     }
-}
-
-fn read(path: &Path, shown: &str, bytes_max: usize) -> Result<Vec<u8>, LoadError> {
-    use std::io::Read;
-    let failed = |source| LoadError::Read { path: shown.to_owned(), source };
-    let file = std::fs::File::open(path).map_err(failed)?;
-    let length = file.metadata().map_err(failed)?.len();
-    let too_large = |bytes| LoadError::TooLarge { path: shown.to_owned(), bytes, bytes_max };
-    if length > bytes_max as u64 {
-        return Err(too_large(length));
-    }
-    // The file may have grown since: never read more than one byte beyond the limit.
-    let mut bytes = Vec::new();
-    file.take(bytes_max as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() > bytes_max { Err(too_large(bytes.len() as u64)) } else { Ok(bytes) }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -12,6 +12,7 @@ use wasmtime::{
 use super::cache::Cache;
 use super::compile::Elsewhere;
 use super::pool::Pool;
+use super::report::{FaultSink, tracing_faults};
 use crate::host::TotalMemory;
 use crate::limits;
 use crate::settings::{Allocator, CompileCache, RuntimeSettings};
@@ -26,6 +27,8 @@ pub struct SandboxEngine {
     /// Where components are compiled; none: in this process.
     pub(super) elsewhere: Option<Elsewhere>,
     pub(super) component_bytes_max: usize,
+    /// Takes the reports of faults of the guests that run on this clone.
+    pub(super) faults: FaultSink,
 }
 
 /// Why there is no engine.
@@ -79,7 +82,15 @@ impl SandboxEngine {
             cache,
             elsewhere: Elsewhere::new(settings, hash),
             component_bytes_max: settings.component_bytes_max,
+            faults: tracing_faults(),
         })
+    }
+
+    /// The same engine, whose guests have their faults told to `sink`.
+    #[must_use]
+    pub(crate) fn telling_faults_to(mut self, sink: FaultSink) -> Self {
+        self.faults = sink;
+        self
     }
 
     /// Linear memory of all live instances together, in bytes.

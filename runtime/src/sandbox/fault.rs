@@ -2,31 +2,11 @@
 //! guest last wrote to standard error. It stops nothing itself.
 
 use sandbus_bus::{Cause, Fault};
-use wasmtime::{Trap, WasmBacktrace};
+use wasmtime::Trap;
 use wasmtime_wasi::I32Exit;
 
+use super::report;
 use crate::host::Denied;
-
-/// Names of frames that say nothing about the guest's own code.
-const MACHINERY: [&str; 17] = [
-    "core::",
-    "std::",
-    "alloc::",
-    "__rust",
-    "rust_",
-    "_start",
-    "abort",
-    "wit_bindgen",
-    "cabi_",
-    "wasi_",
-    "<alloc::",
-    "<core::",
-    "<std::",
-    "__wasi",
-    "__cabi",
-    "dlmalloc",
-    "sandbus:",
-];
 
 /// Frames of the guest's own code that a text names.
 const FRAMES_NAMED: usize = 3;
@@ -77,21 +57,9 @@ fn panicked(stderr: &str) -> String {
 
 /// The guest's own functions on the stack, the innermost first.
 fn frames(error: &wasmtime::Error) -> String {
-    let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return String::new() };
-    let names: Vec<String> = backtrace
-        .frames()
-        .iter()
-        .filter_map(|frame| frame.func_name())
-        .map(readable)
-        .filter(|name| !MACHINERY.iter().any(|machinery| name.starts_with(machinery)))
-        .take(FRAMES_NAMED)
-        .collect();
+    let frames = report::frames(error).into_iter().filter_map(|frame| frame.function);
+    let names: Vec<String> = frames.filter(|name| report::is_own(name)).take(FRAMES_NAMED).collect();
     if names.is_empty() { String::new() } else { format!(" (in {})", names.join(", called by ")) }
-}
-
-/// A function name as its author wrote it, without the hash that the compiler put behind it.
-fn readable(name: &str) -> String {
-    format!("{:#}", rustc_demangle::demangle(name)).chars().take(200).collect()
 }
 
 #[cfg(test)]
@@ -119,11 +87,5 @@ mod tests {
         let stderr = "thread 'main' panicked at src/lib.rs:4:2:\nindex out of bounds\nnote: run with `RUST_BACKTRACE=1` environment variable to display a backtrace";
         let fault = classify(&Trap::UnreachableCodeReached.into(), &Circumstances { stderr, ..NONE });
         assert_eq!(fault.text.as_str(), "panicked at src/lib.rs:4:2: index out of bounds");
-    }
-
-    #[test]
-    fn names_lose_their_hash() {
-        assert_eq!(readable("_ZN4shop11order_total17hbb11407c3b816d90E"), "shop::order_total");
-        assert_eq!(readable("shop::hello"), "shop::hello");
     }
 }

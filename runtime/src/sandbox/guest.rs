@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use sandbus_bus::{
-    BoxFuture, Bus, Cause, CircuitBreaker, DeadLetter, Fault, Instant, ListenerInstance, MessageListener,
+    BoxFuture, Bus, Cause, CircuitBreaker, DeadLetter, Delivery, Fault, Instant, ListenerInstance,
+    MessageListener,
 };
 
 use super::build::Build;
@@ -175,6 +176,12 @@ impl MessageListener for Guest {
             // The sender lives as long as this guest does, so that waiting cannot fail.
             let _ = active.wait_for(|active| *active).await;
         })
+    }
+
+    fn not_received(&self, delivery: &Delivery, fault: &Fault) {
+        if let Some(build) = self.current() {
+            build.tell_not_received(delivery, fault);
+        }
     }
 
     fn instantiate(&self, deadline: Instant) -> BoxFuture<'_, Result<Box<dyn ListenerInstance>, Fault>> {

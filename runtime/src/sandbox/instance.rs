@@ -4,13 +4,14 @@
 use std::pin::pin;
 use std::sync::Arc;
 
-use sandbus_bus::{Answer, Cause, Delivery, Fault, Origin, Outcome, Usage, until};
+use sandbus_bus::{Answer, Cause, Delivery, Fault, Instant, Origin, Outcome, Usage, until};
 use wasmtime::Store;
 
 use super::build::Build;
 use super::fault::{Circumstances, classify};
 use super::gauge::Mark;
 use super::pool::Admitted;
+use super::report::{self, FaultFrame, Occasion};
 use crate::host::bindings::exports::sandbus::bus::{lifecycle, message_listener};
 use crate::host::{HostFuel, HostState, Phase, Receiving, reply, wire_message};
 
@@ -78,22 +79,54 @@ impl GuestInstance {
         let usage = self.usage(fuel);
         let stderr = self.store.data().output.end();
         let phase = self.store.data_mut().end();
+        let mut frames = Vec::new();
         let outcome = match called {
             Ok(Ok(Ok(answer))) => {
                 self.listener = Some(listener);
-                return Called { outcome: answered(answer, phase), usage, instance: Some(self) };
+                let outcome = self.masked(answered(answer, phase));
+                self.tell(&outcome, delivery, usage, frames);
+                return Called { outcome, usage, instance: Some(self) };
             }
             Ok(Err(by)) => Outcome::Faulted(by.fault()),
             Ok(Ok(Err(error))) => {
+                frames = report::frames(&error);
                 let memory_denied = self.store.data().limiter.denied;
                 Outcome::Faulted(classify(&error, &Circumstances { memory_denied, fuel, stderr: &stderr }))
             }
             Err(_) => Outcome::faulted(Cause::Deadline, delivery.deadline_text()),
         };
-        if let Outcome::Faulted(fault) = &outcome {
-            self.build.counts.fault(fault.cause);
+        let outcome = self.masked(outcome);
+        let usage = after_fault(usage, &outcome);
+        self.tell(&outcome, delivery, usage, frames);
+        Called { usage, ..Called::spent(outcome) }
+    }
+
+    /// Counts a fault and has it told.
+    fn tell(&self, outcome: &Outcome, delivery: &Delivery, usage: Usage, frames: Vec<FaultFrame>) {
+        let Outcome::Faulted(fault) = outcome else { return };
+        self.build.counts.fault(fault.cause);
+        let occasion = Occasion {
+            during: "receive",
+            delivery: Some(delivery),
+            fuel_max: Some(self.build.facts.limits.fuel),
+            took: delivery.started().elapsed(),
+        };
+        self.build.tell(occasion, fault, usage, frames, self.store.data().output.take_last_lines());
+    }
+
+    /// What a guest says with its secrets masked: it stands in dead letters, and in errors of senders.
+    fn masked(&self, outcome: Outcome) -> Outcome {
+        let mask = |text: &str| self.store.data().output.masked(text);
+        match outcome {
+            Outcome::Refused(text) => Outcome::Refused(report::masked(text, mask)),
+            Outcome::Retry { reason, after } => {
+                Outcome::Retry { reason: report::masked(reason, mask), after }
+            }
+            Outcome::Faulted(fault) => {
+                Outcome::Faulted(Fault { text: report::masked(fault.text, mask), ..fault })
+            }
+            done => done,
         }
-        Called { usage: after_fault(usage, &outcome), ..Called::spent(outcome) }
     }
 
     fn usage(&self, fuel: u64) -> Usage {
@@ -107,7 +140,8 @@ impl GuestInstance {
     pub(super) async fn step(&mut self, step: Step, origin: Origin) -> Result<Result<(), String>, Fault> {
         let Some(lifecycle) = &self.lifecycle else { return Ok(Ok(())) };
         let limits = &self.store.data().facts.limits;
-        let (fuel, deadline) = (limits.activate_fuel, sandbus_bus::Instant::now() + limits.activate_deadline);
+        let began = Instant::now();
+        let (fuel, deadline) = (limits.activate_fuel, began + limits.activate_deadline);
         let refused = |error: wasmtime::Error| Fault::new(Cause::Instantiate, error.to_string());
         self.store.set_fuel(fuel).map_err(refused)?;
         self.store.data_mut().begin(Phase::Lifecycle(origin.with_deadline(deadline)), fuel);
@@ -124,14 +158,35 @@ impl GuestInstance {
         let stderr = self.store.data().output.end();
         self.store.data_mut().end();
         let memory_denied = self.store.data().limiter.denied;
-        match called {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(classify(&error, &Circumstances { memory_denied, fuel, stderr: &stderr })),
+        let mut frames = Vec::new();
+        let fault = match called {
+            Ok(Ok(answer)) => {
+                let mask = |text: String| self.store.data().output.masked(&text).unwrap_or(text);
+                return Ok(answer.map_err(mask));
+            }
+            Ok(Err(error)) => {
+                frames = report::frames(&error);
+                classify(&error, &Circumstances { memory_denied, fuel, stderr: &stderr })
+            }
             Err(_) => {
                 let allowed = self.store.data().facts.limits.activate_deadline;
-                Err(Fault::new(Cause::Deadline, format!("deadline of {} ms passed", allowed.as_millis())))
+                Fault::new(Cause::Deadline, format!("deadline of {} ms passed", allowed.as_millis()))
             }
-        }
+        };
+        Err(self.tell_step(step, fault, began, frames))
+    }
+
+    fn tell_step(&self, step: Step, fault: Fault, began: Instant, frames: Vec<FaultFrame>) -> Fault {
+        let output = &self.store.data().output;
+        let fault = Fault { text: report::masked(fault.text, |text| output.masked(text)), ..fault };
+        let during = match step {
+            Step::Activate => "activate",
+            Step::Deactivate => "deactivate",
+        };
+        let fuel = self.build.facts.limits.activate_fuel;
+        let occasion = Occasion { during, delivery: None, fuel_max: Some(fuel), took: began.elapsed() };
+        self.build.tell(occasion, &fault, self.usage(fuel), frames, output.take_last_lines());
+        fault
     }
 }
 

@@ -12,10 +12,13 @@ mod engine;
 mod fault;
 mod gauge;
 mod guest;
+mod inspection;
 mod instance;
+mod load;
 mod policies;
 mod pool;
 mod prescan;
+mod report;
 mod store;
 mod sweep;
 
@@ -26,4 +29,9 @@ pub use compile_main::compiler_main_if_asked;
 pub use component::{LoadError, Loaded};
 pub use engine::{EngineError, SandboxEngine, config as engine_config};
 pub(crate) use guest::Guest;
+pub use inspection::Inspection;
 pub use prescan::{ComponentFigures, PrescanError, prescan};
+#[cfg(test)]
+pub(crate) use report::code as fault_code;
+pub(crate) use report::tracing_faults;
+pub use report::{FaultFrame, FaultReport, FaultSink};

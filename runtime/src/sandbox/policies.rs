@@ -123,10 +123,8 @@ impl ListenerInstance for Turn {
                 ));
             }
             let Ok(mut seat) = until(delivery.deadline(), pin!(build.seat.lock())).await else {
-                return Ended::spent(Outcome::faulted(
-                    Cause::Instantiate,
-                    "the guest has one instance, and it was busy until the deadline",
-                ));
+                let busy = "the guest has one instance, and it was busy until the deadline";
+                return build.not_received(delivery, Fault::new(Cause::Instantiate, busy));
             };
             if build.is_retired() {
                 drop(seat);
@@ -138,7 +136,7 @@ impl ListenerInstance for Turn {
                 Some(instance) => instance,
                 None => match build.make(delivery.deadline()).await {
                     Ok(instance) => instance,
-                    Err(fault) => return Ended::spent(Outcome::Faulted(fault)),
+                    Err(fault) => return build.not_received(delivery, fault),
                 },
             };
             let Called { outcome, usage, instance } = instance.call(delivery).await;
@@ -152,11 +150,11 @@ impl ListenerInstance for Turn {
 /// Receives on what the guest's build of now has for it.
 async fn elsewhere(build: &Build, delivery: &Delivery) -> Ended {
     let Some(guest) = build.guest.upgrade() else {
-        return Ended::spent(Outcome::faulted(Cause::Instantiate, "the guest is gone"));
+        return build.not_received(delivery, Fault::new(Cause::Instantiate, "the guest is gone"));
     };
     match guest.fresh(delivery.deadline()).await {
         Ok(instance) => instance.receive(delivery).await,
-        Err(fault) => Ended::spent(Outcome::Faulted(fault)),
+        Err(fault) => build.not_received(delivery, fault),
     }
 }
 

@@ -7,7 +7,7 @@ use wasmtime_wasi::WasiCtxBuilder;
 
 use super::engine::SandboxEngine;
 use crate::host::{
-    GuestFacts, GuestOutput, GuestStream, HostState, LogSink, LogStream, MemoryLimiter, Reclaim,
+    GuestFacts, GuestOutput, GuestStream, HostState, LogSink, LogStream, MemoryLimiter, Reclaim, Secrets,
 };
 use crate::limits;
 
@@ -22,7 +22,8 @@ pub(super) fn build(
     sink: &LogSink,
     share: Arc<dyn Reclaim>,
 ) -> wasmtime::Result<Store<HostState>> {
-    let output = GuestOutput::new(Arc::clone(&facts.name), Arc::clone(sink));
+    let secrets = Secrets::of(env.iter().map(|(key, value)| (key, value)).chain(&facts.config));
+    let output = GuestOutput::new(Arc::clone(&facts.name), Arc::clone(sink), secrets);
     let stream = |stream| GuestStream { output: Arc::clone(&output), stream };
     let wasi = WasiCtxBuilder::new()
         .stdout(stream(LogStream::Stdout))

@@ -295,7 +295,7 @@ impl Destination {
                 self.write(kit);
                 match self.make_instance(slot, delivery).await {
                     Ok(instance) => instance,
-                    Err(outcome) => return Ended::spent(outcome),
+                    Err(outcome) => return not_received(slot, delivery, outcome),
                 }
             }
         };
@@ -312,7 +312,7 @@ impl Destination {
                 guarded_on(&self.interrupt, pin!(call)).await
             }
         };
-        ended.unwrap_or_else(|stopped| Ended::spent(stopped.outcome()))
+        ended.unwrap_or_else(|stopped| not_received(slot, delivery, stopped.outcome()))
     }
 
     async fn make_instance(
@@ -338,6 +338,18 @@ fn waits_again(state: MutexGuard<'_, State>, flight: &mut Flight<'_>) {
     drop(state);
     flight.keep_lane();
     flight.settled();
+}
+
+/// The end of a delivery of whose fault only its listener can be told: there is no instance, or none any more.
+fn not_received(slot: &Slot, delivery: &Delivery, outcome: Outcome) -> Ended {
+    if let Outcome::Faulted(fault) = &outcome
+        && fault.cause != Cause::Interrupted
+    {
+        // Foreign code, like the call itself: its panic must not be the worker's.
+        let told = || slot.listener.not_received(delivery, fault);
+        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(told));
+    }
+    Ended::spent(outcome)
 }
 
 impl Stopped {
