@@ -12,9 +12,11 @@ fn main() {
     let tests = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR"));
     let root = tests.parent().expect("the tests folder has a parent").to_owned();
     add_target(&root);
-    for (variable, folder) in
-        [("SAMPLE_GUESTS", root.join("sample-guests")), ("TEST_GUESTS", tests.join("guests"))]
-    {
+    for (variable, folder) in [
+        ("SAMPLE_GUESTS", root.join("sample-guests")),
+        ("TEST_GUESTS", tests.join("guests")),
+        ("SDK_GUESTS", tests.join("sdk-guests")),
+    ] {
         build(&folder);
         let built = folder.join("target").join(TARGET).join("release");
         println!("cargo::rustc-env={variable}={}", built.display());

@@ -224,7 +224,7 @@ fn every_guest_of_samples_and_tests_is_named_by_a_test() {
         .map(|path| read(&path))
         .collect();
     let mut found = Vec::new();
-    for folder in ["tests/guests", "sample-guests"] {
+    for folder in ["tests/guests", "tests/sdk-guests", "sample-guests"] {
         for manifest in files(&root().join(folder), "toml") {
             let text = read(&manifest);
             let Some(package) = text.split("[package]\nname = \"").nth(1) else { continue };

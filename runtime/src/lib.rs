@@ -13,6 +13,8 @@ mod platform;
 mod sandbox;
 mod settings;
 
+#[doc(hidden)]
+pub use host::foreign_codec;
 pub use host::{LogLevel, LogLine, LogSink, LogStream};
 
 pub use sandbus_bus as bus;
@@ -23,7 +25,8 @@ pub use platform::{BuildError, Ended, GuestStatus, Platform, PlatformConfig, Sta
 pub use sandbox::engine_config;
 pub use sandbox::{
     CompileError, ComponentFigures, EngineError, FaultFrame, FaultReport, FaultSink, Inspection,
-    LifecycleError, LoadError, Loaded, PrescanError, SandboxEngine, compiler_main_if_asked, prescan,
+    LifecycleError, LoadError, Loaded, MessagingInterface, PrescanError, SandboxEngine,
+    compiler_main_if_asked, prescan,
 };
 pub use settings::{
     Allocator, BuildCommand, CompileCache, CompileLimits, Compiler, Grants, GuestLimits, GuestSettings,

@@ -8,6 +8,8 @@ golden! {
     inspect_a_listener: "inspect guests/noop.wasm";
     inspect_what_does_not_load_says_what_is_missing: "inspect guests/missing_import.wasm";
     inspect_a_plugin: "inspect guests/plugin_zoo.wasm";
+    inspect_a_guest_of_another_interface: "inspect guests/foreign_wasmcloud.wasm";
+    inspect_a_guest_of_two_interfaces: "inspect guests/foreign_types_alone.wasm";
     inspect_suggests_a_manifest: "inspect guests/version_one.wasm --suggest";
     check_config_of_a_sample: "check-config sample-guests/tour";
     check_config_shows_every_value_in_force: "check-config sample-guests/hostile/sandbus.toml --effective";

@@ -14,6 +14,7 @@ mod context;
 mod diagnostics;
 mod examples;
 mod fairness;
+mod foreign;
 mod grants;
 mod hostile_memory;
 mod hostile_messages;

@@ -42,6 +42,13 @@ pub(crate) fn guest(crate_name: &str, name: &str, listens_to: &[&str]) -> GuestS
     settings
 }
 
+/// A guest of this crate name that is written with another platform's SDK, listening to these destinations.
+pub(crate) fn sdk_guest(crate_name: &str, name: &str, listens_to: &[&str]) -> GuestSettings {
+    let mut settings = GuestSettings::new(name, format!("{}/{crate_name}.wasm", env!("SDK_GUESTS")));
+    settings.listens_to = listens_to.iter().map(ToString::to_string).collect();
+    settings
+}
+
 /// A harness on the shared engine.
 pub(crate) fn harness() -> HarnessBuilder {
     Harness::builder().engine(engine()).runtime(runtime())

@@ -9,7 +9,7 @@ use super::output::Output;
 use super::problems::load_problem;
 use super::summary::thousands;
 use crate::diagnostic::{Code, Problem, Problems};
-use crate::sandbox::{Inspection, SandboxEngine};
+use crate::sandbox::{Inspection, Loaded, MessagingInterface, SandboxEngine};
 use crate::settings::{Allocator, CompileCache, Compiler, RuntimeSettings};
 
 pub(super) fn inspect(inspect: &Inspect, output: &Output) -> Result<ExitCode, Problems> {
@@ -47,6 +47,7 @@ fn document(name: &str, seen: &Inspection) -> Json {
         "kind": "inspect", "v": 1, "file": name, "bytes": seen.bytes.len(), "sha256": &*seen.digest,
         "producers": seen.producers, "exports": seen.exports, "imports": names, "missing_imports": missing,
         "listener": loaded.map(|loaded| loaded.is_listener()),
+        "messaging": taken(seen),
         "lifecycle": loaded.map(|loaded| loaded.has_lifecycle()), "loads": loaded.is_some(),
         "error": seen.loaded.as_ref().err().map(ToString::to_string),
         "functions": figures.functions, "function_largest_bytes": figures.function_bytes_largest,
@@ -57,6 +58,11 @@ fn document(name: &str, seen: &Inspection) -> Json {
     })
 }
 
+/// The interface by which the component receives.
+fn taken(seen: &Inspection) -> Option<&'static str> {
+    seen.loaded.as_ref().ok().and_then(Loaded::messaging_interface).map(MessagingInterface::name)
+}
+
 fn text(name: &str, seen: &Inspection) -> String {
     let kib = seen.bytes.len().div_ceil(1024);
     let build: String = seen.digest.chars().take(8).collect();
@@ -64,10 +70,14 @@ fn text(name: &str, seen: &Inspection) -> String {
     let mut out =
         format!("{name}   {kib} KiB   component   sha256:{build}…   {producers}").trim_end().to_owned();
     out.push('\n');
+    let taken = taken(seen);
+    let passed_over = seen.loaded.as_ref().map_or(&[][..], |loaded| loaded.passed_over.as_slice());
     for export in &seen.exports {
         let what = match export.split('@').next() {
-            Some("sandbus:bus/message-listener") => "it is a listener",
+            _ if passed_over.contains(export) => "not used: another interface comes first",
             Some("sandbus:bus/lifecycle") => "it is activated and deactivated",
+            Some("sandbus:bus/message-listener") => "it is a listener",
+            interface if interface.is_some() && interface == taken => "it is a listener",
             _ => "not used by the host",
         };
         out.push_str(&format!("  exports   {export:<42} {what}\n"));
@@ -95,9 +105,7 @@ fn provided(import: &str) -> &'static str {
     match import.split(['/', '@']).next() {
         Some("wasi:filesystem") => "provided, without any directory",
         Some("wasi:sockets") => "provided, every connection is denied",
-        Some("sandbus:bus") if import.contains("message-bus") => {
-            "provided; a send also needs an entry in grants.send"
-        }
+        _ if sends(import) => "provided; a send also needs an entry in grants.send",
         Some("sandbus:bus") if import.contains("destinations") => {
             "provided; granted by grants.create and grants.listen"
         }
@@ -105,11 +113,24 @@ fn provided(import: &str) -> &'static str {
     }
 }
 
+/// Whether an import is one that a component sends with.
+fn sends(import: &str) -> bool {
+    let interface = import.split('@').next().unwrap_or(import);
+    [
+        "sandbus:bus/message-bus",
+        "wasmcloud:messaging/consumer",
+        "fermyon:spin/redis",
+        "wasi:messaging/producer",
+        "wasi:messaging/request-reply",
+    ]
+    .contains(&interface)
+}
+
 /// A manifest that runs the component.
 fn suggestion(file: &str, path: &str, seen: &Inspection) -> String {
     let name = file.strip_suffix(".wasm").unwrap_or(file).replace(|c: char| !c.is_ascii_alphanumeric(), "-");
-    let listens = seen.loaded.as_ref().is_ok_and(crate::sandbox::Loaded::is_listener);
-    let sends = seen.imports.iter().any(|(import, _)| import.starts_with("sandbus:bus/message-bus"));
+    let listens = seen.loaded.as_ref().is_ok_and(Loaded::is_listener);
+    let sends = seen.imports.iter().any(|(import, _)| sends(import));
     let mut out = format!("sandbus = 1\n\n[app]\nname = \"{name}\"\n");
     if listens {
         out.push_str(&format!("\n[destinations.{name}]\ntype = \"parallel\"\n"));

@@ -16,7 +16,7 @@ impl Host for HostState {
         message: wire::Outgoing,
     ) -> wasmtime::Result<Result<String, wire::SendError>> {
         self.fuel.pause().await?;
-        let sent = match self.admit(&destination, message) {
+        let sent = match self.admit_wire(&destination, message) {
             Ok((origin, message)) => self.facts.bus.send_as(&origin, &destination, message).await,
             Err(error) => Err(error),
         };
@@ -31,7 +31,7 @@ impl Host for HostState {
     ) -> wasmtime::Result<Result<wire::Reply, wire::RequestError>> {
         self.fuel.pause().await?;
         let timeout = timeout_ms.map(|ms| Duration::from_millis(ms.into()));
-        let answered = match self.admit(&destination, message) {
+        let answered = match self.admit_wire(&destination, message) {
             Ok((origin, message)) => self.facts.bus.request_as(&origin, &destination, message, timeout).await,
             Err(error) => Err(error.into()),
         };
@@ -46,7 +46,7 @@ impl Host for HostState {
     ) -> wasmtime::Result<Result<Option<wire::Reply>, wire::RequestError>> {
         self.fuel.pause().await?;
         let timeout = timeout_ms.map(|ms| Duration::from_millis(ms.into()));
-        let answered = match self.admit(&destination, message) {
+        let answered = match self.admit_wire(&destination, message) {
             Ok((origin, message)) => {
                 self.facts.bus.request_direct_as(&origin, &destination, message, timeout).await
             }
@@ -58,8 +58,20 @@ impl Host for HostState {
 
 impl HostState {
     /// Checks what a guest wants to send, in this order: rules of form, budget of the call, grants.
-    fn admit(&mut self, destination: &str, message: wire::Outgoing) -> Result<(Origin, Outgoing), SendError> {
-        let message = outgoing(message)?;
+    fn admit_wire(
+        &mut self,
+        destination: &str,
+        message: wire::Outgoing,
+    ) -> Result<(Origin, Outgoing), SendError> {
+        self.admit(destination, outgoing(message)?)
+    }
+
+    /// The same without the form, which was looked at.
+    pub(super) fn admit(
+        &mut self,
+        destination: &str,
+        message: Outgoing,
+    ) -> Result<(Origin, Outgoing), SendError> {
         // Counted first: what is denied costs the call as much as what is sent, and cannot flood the log.
         self.count_send(message.size_bytes()).map_err(SendError::LimitReached)?;
         let answers = self.answers_message_in_hand(destination, &message);

@@ -6,6 +6,7 @@ mod buckets;
 mod convert;
 mod current_message;
 mod destinations;
+pub(crate) mod foreign;
 mod fuel;
 mod keyvalue;
 mod left;
@@ -22,6 +23,8 @@ mod wasi;
 
 pub(crate) use buckets::Buckets;
 pub(crate) use convert::{reply, wire_message};
+#[doc(hidden)]
+pub use foreign::codec as foreign_codec;
 pub(crate) use fuel::HostFuel;
 pub(crate) use left::Made;
 pub(crate) use linking::{OFFERED, is_offered, link};

@@ -46,6 +46,8 @@ pub(crate) struct HostState {
     send_bytes_left: usize,
     /// Whether a denial was said in this call already: one call is one episode.
     denial_said: bool,
+    /// What the host holds for the guest as resources, in bytes, over calls.
+    held_bytes: usize,
     wasi: WasiCtx,
     table: ResourceTable,
 }
@@ -96,6 +98,7 @@ impl HostState {
             sends_left: 0,
             send_bytes_left: 0,
             denial_said: false,
+            held_bytes: 0,
             wasi,
             table,
         }
@@ -150,6 +153,25 @@ impl HostState {
     /// Where the host's side of its resources is; it takes no more than so many.
     pub(super) fn resources(&mut self) -> &mut ResourceTable {
         &mut self.table
+    }
+
+    /// Counts what the host holds for the guest from now on.
+    ///
+    /// # Errors
+    /// A trap: what makes a resource has no other way to refuse.
+    pub(super) fn hold_bytes(&mut self, bytes: usize) -> wasmtime::Result<()> {
+        self.held_bytes += bytes;
+        let bytes_max = self.facts.limits.host_memory_bytes_max;
+        if self.held_bytes > bytes_max {
+            let text = format!("the host holds {bytes_max} bytes for an instance (`limits.host-memory`)");
+            return Err(wasmtime::Error::msg(text));
+        }
+        Ok(())
+    }
+
+    /// What it holds no more.
+    pub(super) fn release_bytes(&mut self, bytes: usize) {
+        self.held_bytes = self.held_bytes.saturating_sub(bytes);
     }
 
     pub(crate) fn phase(&self) -> &Phase {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::sandbox::Guest;
+use crate::sandbox::{Guest, MessagingInterface};
 
 /// A guest as it is at this moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub struct GuestStatus {
     pub digest: Option<Arc<str>>,
     /// The first eight characters of that, as they stand in logs and dead letters.
     pub build: Option<Arc<str>>,
+    /// The interface by which it receives; none where it only sends, or no build runs.
+    pub messaging_interface: Option<MessagingInterface>,
     /// Live instances that receive, of the build that runs.
     pub instances: usize,
     /// Calls of `receive` that have ended, over all builds and destinations.
@@ -29,6 +31,7 @@ impl GuestStatus {
             name: Arc::from(guest.name()),
             digest: current.as_ref().map(|build| Arc::clone(&build.loaded().digest)),
             build: current.as_ref().map(|build| Arc::clone(build.name())),
+            messaging_interface: current.as_ref().and_then(|build| build.loaded().messaging_interface()),
             instances: current.map_or(0, |build| build.live_instances()),
             calls: guest.counts().calls(),
             faults: guest.counts().faults(),

@@ -3,24 +3,25 @@
 
 use std::sync::Arc;
 
-use wasmtime::component::types::{Component as Types, ComponentInstance as InstanceTypes, ComponentItem};
+use wasmtime::component::types::Component as Types;
 use wasmtime::component::{InstancePre, Linker};
 
 use super::compile::CompileError;
 use super::engine::SandboxEngine;
+use super::listening::{Listening, MessagingInterface, Shape, recognise};
 use super::load::Opened;
 use super::prescan::{ComponentFigures, PrescanError};
-use crate::host::bindings::exports::sandbus::bus::{lifecycle, message_listener};
+use crate::host::bindings::exports::sandbus::bus::lifecycle;
 use crate::host::{HostState, OFFERED, is_offered, link};
 
-const LISTENER: &str = "sandbus:bus/message-listener@0.1.0";
+pub(super) const LISTENER: &str = "sandbus:bus/message-listener@0.1.0";
 const LIFECYCLE: &str = "sandbus:bus/lifecycle@0.1.0";
 
 /// A component that was compiled and checked.
 #[derive(Clone)]
 pub struct Loaded {
     pub(super) pre: InstancePre<HostState>,
-    pub(super) listener: Option<Arc<message_listener::GuestIndices>>,
+    pub(super) listener: Option<Listening>,
     pub(super) lifecycle: Option<Arc<lifecycle::GuestIndices>>,
     /// SHA-256 of the component's bytes, in hexadecimal.
     pub digest: Arc<str>,
@@ -32,6 +33,8 @@ pub struct Loaded {
     pub imports: Vec<String>,
     /// The names of its exports.
     pub exports: Vec<String>,
+    /// Exports by which it could receive as well; they are not called.
+    pub passed_over: Vec<String>,
 }
 
 /// Why a component cannot be loaded. Nothing of it has run.
@@ -97,7 +100,11 @@ pub enum LoadError {
         reason: String,
     },
     /// It exports nothing that the host could call.
-    #[error("`{path}` exports neither `{LISTENER}` nor `{LIFECYCLE}`; its exports are {}", list(exports))]
+    #[error(
+        "`{path}` exports neither `{LISTENER}` nor `{LIFECYCLE}`, nor the handler of another messaging interface that is \
+         known here; its exports are {}",
+        list(exports)
+    )]
     NoExport {
         /// Which file.
         path: String,
@@ -135,29 +142,31 @@ impl SandboxEngine {
         if !missing.is_empty() {
             return Err(LoadError::MissingImports { path, missing });
         }
-        let exported = |name| match types.get_export(&self.engine, name).map(|export| export.ty) {
-            Some(ComponentItem::ComponentInstance(instance)) => Some(instance),
-            _ => None,
-        };
-        let (listener, lifecycle) = (exported(LISTENER), exported(LIFECYCLE));
-        if listener.is_none() && lifecycle.is_none() {
+        let import_error = |error| LoadError::ImportType { path: path.clone(), reason: format!("{error:#}") };
+        let linker = self.linker(&types).map_err(import_error)?;
+        // With the host's resources in it: a message that is a resource must be the host's own.
+        let types = linker.substituted_component_type(component).map_err(import_error)?;
+        let shape = Shape { types: &types, engine: &self.engine };
+        let type_error = |(export, reason)| LoadError::ExportType { path: path.clone(), export, reason };
+        let recognised =
+            recognise(&exports, |interface, export| shape.fits(interface, export)).map_err(type_error)?;
+        let lifecycle = exports.iter().any(|export| export == LIFECYCLE);
+        if recognised.is_none() && !lifecycle {
             return Err(LoadError::NoExport { path, exports });
         }
-        let type_error = |(export, reason)| LoadError::ExportType { path: path.clone(), export, reason };
-        let cx = types.instance_type();
-        let check = Check { engine: self, cx: &cx };
-        if let Some(instance) = &listener {
-            check.listener(instance).map_err(type_error)?;
+        if lifecycle {
+            shape.function::<(), (Result<(), String>,)>(LIFECYCLE, "activate").map_err(type_error)?;
+            shape.function::<(), ()>(LIFECYCLE, "deactivate").map_err(type_error)?;
         }
-        if let Some(instance) = &lifecycle {
-            check.lifecycle(instance).map_err(type_error)?;
+        let pre = linker.instantiate_pre(component).map_err(import_error)?;
+        let listener = recognised.as_ref().map(|found| Listening::new(found, component, &pre)).transpose();
+        let listener = listener.map_err(import_error)?;
+        let lifecycle = lifecycle.then(|| lifecycle::GuestIndices::new(&pre).ok()).flatten().map(Arc::new);
+        let passed_over = recognised.map(|found| found.passed_over).unwrap_or_default();
+        if let (Some(listener), false) = (&listener, passed_over.is_empty()) {
+            let (taken, others) = (listener.interface().name(), passed_over.join(", "));
+            tracing::info!(component = path, taken, others, "it can receive by several interfaces");
         }
-        let pre = self
-            .linker(&types)
-            .and_then(|linker| linker.instantiate_pre(component))
-            .map_err(|error| LoadError::ImportType { path: path.clone(), reason: format!("{error:#}") })?;
-        let listener = listener.and_then(|_| message_listener::GuestIndices::new(&pre).ok()).map(Arc::new);
-        let lifecycle = lifecycle.and_then(|_| lifecycle::GuestIndices::new(&pre).ok()).map(Arc::new);
         Ok(Loaded {
             pre,
             listener,
@@ -167,6 +176,7 @@ impl SandboxEngine {
             figures: *figures,
             imports,
             exports,
+            passed_over,
         })
     }
 
@@ -179,10 +189,16 @@ impl SandboxEngine {
 }
 
 impl Loaded {
-    /// Whether it exports `message-listener`.
+    /// Whether it can receive messages.
     #[must_use]
     pub fn is_listener(&self) -> bool {
         self.listener.is_some()
+    }
+
+    /// The interface by which it receives messages.
+    #[must_use]
+    pub fn messaging_interface(&self) -> Option<MessagingInterface> {
+        self.listener.as_ref().map(Listening::interface)
     }
 
     /// Whether it exports `lifecycle`.
@@ -195,40 +211,5 @@ impl Loaded {
     #[must_use]
     pub fn build(&self) -> Arc<str> {
         self.digest.chars().take(8).collect::<String>().into()
-    }
-}
-
-/// Compares the types of exported functions with the contract's, without instantiating anything.
-struct Check<'a> {
-    engine: &'a SandboxEngine,
-    cx: &'a wasmtime::component::__internal::InstanceType<'a>,
-}
-
-type Mismatch = (String, String);
-
-impl Check<'_> {
-    fn listener(&self, instance: &InstanceTypes) -> Result<(), Mismatch> {
-        use message_listener::{Failure, Message, Reply};
-        self.function::<(Message<'_>,), (Result<Option<Reply>, Failure>,)>(instance, LISTENER, "receive")
-    }
-
-    fn lifecycle(&self, instance: &InstanceTypes) -> Result<(), Mismatch> {
-        self.function::<(), (Result<(), String>,)>(instance, LIFECYCLE, "activate")?;
-        self.function::<(), ()>(instance, LIFECYCLE, "deactivate")
-    }
-
-    fn function<P, R>(&self, instance: &InstanceTypes, interface: &str, name: &str) -> Result<(), Mismatch>
-    where
-        P: wasmtime::component::ComponentNamedList + wasmtime::component::Lower,
-        R: wasmtime::component::ComponentNamedList + wasmtime::component::Lift,
-    {
-        let mismatch = |reason: String| (format!("{interface}#{name}"), reason);
-        match instance.get_export(&self.engine.engine, name).map(|export| export.ty) {
-            Some(ComponentItem::ComponentFunc(function)) => {
-                function.typecheck::<P, R>(self.cx).map_err(|error| mismatch(format!("{error:#}")))
-            }
-            Some(_) => Err(mismatch("it is not a function".to_owned())),
-            None => Err(mismatch("it is missing".to_owned())),
-        }
     }
 }

@@ -10,15 +10,16 @@ use wasmtime::Store;
 use super::build::Build;
 use super::fault::{Circumstances, classify};
 use super::gauge::Mark;
+use super::listening::{Listener, Received};
 use super::pool::Admitted;
 use super::report::{self, FaultFrame, Occasion};
 use crate::host::bindings::exports::sandbus::bus::{lifecycle, message_listener};
-use crate::host::{HostFuel, HostState, Phase, Receiving, reply, wire_message};
+use crate::host::{HostFuel, HostState, Phase, Receiving, reply};
 
 /// An instance of a guest.
 pub(super) struct GuestInstance {
     pub(super) store: Store<HostState>,
-    pub(super) listener: Option<message_listener::Guest>,
+    pub(super) listener: Option<Listener>,
     pub(super) lifecycle: Option<lifecycle::Guest>,
     /// What its host calls are paid from.
     pub(super) host_fuel: Arc<HostFuel>,
@@ -70,7 +71,7 @@ impl GuestInstance {
         self.store.data_mut().begin(Phase::Receiving(receiving), fuel);
         let called = {
             let Self { store, build, host_fuel, .. } = &mut *self;
-            let call = pin!(listener.call_receive(store, wire_message(delivery)));
+            let call = pin!(listener.receive(store, delivery));
             let call = pin!(host_fuel.meter(call));
             let call = pin!(build.cut.unless(call));
             until(delivery.deadline(), call).await
@@ -197,8 +198,6 @@ fn after_fault(usage: Usage, outcome: &Outcome) -> Usage {
         _ => Usage { fuel: usage.fuel.filter(|fuel| *fuel > 0), ..usage },
     }
 }
-
-type Received = Result<Option<message_listener::Reply>, message_listener::Failure>;
 
 /// What `receive` returned, and what it changed meanwhile, as an outcome.
 fn answered(received: Received, phase: Phase) -> Outcome {

@@ -14,6 +14,7 @@ mod gauge;
 mod guest;
 mod inspection;
 mod instance;
+mod listening;
 mod load;
 mod policies;
 mod pool;
@@ -30,6 +31,7 @@ pub use component::{LoadError, Loaded};
 pub use engine::{EngineError, SandboxEngine, config as engine_config};
 pub(crate) use guest::Guest;
 pub use inspection::Inspection;
+pub use listening::MessagingInterface;
 pub use prescan::{ComponentFigures, PrescanError, prescan};
 #[cfg(test)]
 pub(crate) use report::code as fault_code;
