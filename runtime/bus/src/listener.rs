@@ -97,8 +97,8 @@ pub trait MessageListener: Send + Sync + 'static {
         true
     }
 
-    /// Waits until it may be called, when [`MessageListener::is_ready`] says that it may not yet. The deadline of the call
-    /// that waits for it begins afterwards.
+    /// Waits until it may be called or stands aside, when [`MessageListener::is_ready`] says that it may not be called yet.
+    /// The deadline of the call that waits for it begins afterwards.
     fn ready(&self) -> BoxFuture<'_, ()> {
         Box::pin(std::future::ready(()))
     }

@@ -41,6 +41,11 @@ impl Destination {
         let mut later: Vec<Target> = Vec::new();
         let serial = self.destination_type == DestinationType::Serial;
         while let Some(turn) = flight.turn() {
+            if !turn.slot.listener.is_ready() {
+                // Before the look: a listener that never becomes ready may stand aside instead.
+                kit.write(&self.counters.latencies);
+                self.ready(&mut flight, &turn.slot).await;
+            }
             if turn.slot.breaker.is_open() && !turn.trial && self.put_aside(&mut flight, &turn) {
                 continue;
             }
@@ -186,11 +191,8 @@ impl Destination {
         mut kit: Option<&mut Kit>,
     ) -> (Settled, Option<Box<dyn ListenerInstance>>) {
         let slot: &Arc<Slot> = &turn.slot;
-        if !slot.listener.is_ready() {
-            self.write(&mut kit);
-            // Before the call begins: a listener that never becomes ready can still be taken away.
-            let _ = guarded(&self.interrupt, pin!(slot.ready())).await;
-            flight.now = None;
+        if manner.in_senders_task() && !slot.listener.is_ready() {
+            self.ready(flight, slot).await;
         }
         let mut trial = turn.trial;
         if manner.in_senders_task() && slot.breaker.is_open() {
@@ -248,6 +250,12 @@ impl Destination {
         if let Some(kit) = kit {
             kit.write(&self.counters.latencies);
         }
+    }
+
+    /// Waits until a listener may be called; before the call begins, so that it can still be taken away.
+    async fn ready(&self, flight: &mut Flight<'_>, slot: &Arc<Slot>) {
+        let _ = guarded(&self.interrupt, pin!(slot.ready())).await;
+        flight.now = None;
     }
 
     /// Has the listener's circuit breaker learn how a call ended.

@@ -94,6 +94,12 @@ impl Hub {
                 queue.guests.retain(|known| known.guest() != Some(guest));
                 queue.guests.push(event.clone());
             }
+            Event::GuestReplaced { guest, build, .. } => {
+                let known = queue.guests.iter_mut().find(|known| known.guest() == Some(guest));
+                if let Some(known) = known {
+                    *known = Event::GuestLoaded { guest: Arc::clone(guest), build: build.clone() };
+                }
+            }
             Event::GuestUnloaded { guest } => queue.guests.retain(|known| known.guest() != Some(guest)),
             _ => {}
         }

@@ -34,10 +34,14 @@ impl Event {
                 put("cause", json!(cause.name()));
                 put("text", json!(text.as_str()));
             }
-            Event::GuestLoaded { build, .. } => {
+            Event::GuestLoaded { build, .. } | Event::GuestActivated { build, .. } => {
                 put("build", json!(build.as_deref()));
             }
-            Event::GuestQuarantined { text, .. } => {
+            Event::GuestReplaced { before, build, .. } => {
+                put("before", json!(before.as_deref()));
+                put("build", json!(build.as_deref()));
+            }
+            Event::GuestQuarantined { text, .. } | Event::GuestLoadFailed { text, .. } => {
                 put("text", json!(text.as_str()));
             }
             Event::WorkerPoolResized { before, after, .. } => {

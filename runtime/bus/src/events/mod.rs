@@ -94,6 +94,29 @@ pub enum Event {
         /// Its build.
         build: Option<Arc<str>>,
     },
+    /// A guest could not be loaded or activated, at first or to replace what runs; announced by the host.
+    GuestLoadFailed {
+        /// Its name.
+        guest: Arc<str>,
+        /// Why not.
+        text: ErrorText,
+    },
+    /// A guest's `activate` has returned, and its messages are delivered; announced by the host.
+    GuestActivated {
+        /// Its name.
+        guest: Arc<str>,
+        /// Its build.
+        build: Option<Arc<str>>,
+    },
+    /// Another build of a guest receives its messages from now on; announced by the host.
+    GuestReplaced {
+        /// Its name.
+        guest: Arc<str>,
+        /// The build that did until now.
+        before: Option<Arc<str>>,
+        /// The build that does now.
+        build: Option<Arc<str>>,
+    },
     /// A guest was unloaded; announced by the host.
     GuestUnloaded {
         /// Its name.
@@ -155,6 +178,9 @@ impl Event {
             Event::ListenerUnregistered { .. } => "listener-unregistered",
             Event::ListenerFaulted { .. } => "listener-faulted",
             Event::GuestLoaded { .. } => "guest-loaded",
+            Event::GuestLoadFailed { .. } => "guest-load-failed",
+            Event::GuestActivated { .. } => "guest-activated",
+            Event::GuestReplaced { .. } => "guest-replaced",
             Event::GuestUnloaded { .. } => "guest-unloaded",
             Event::GuestQuarantined { .. } => "guest-quarantined",
             Event::GuestRecovered { .. } => "guest-recovered",
@@ -180,6 +206,9 @@ impl Event {
             | Event::QueueRecovered { destination }
             | Event::DeadLettersLeft { destination, .. } => Some(destination),
             Event::GuestLoaded { .. }
+            | Event::GuestLoadFailed { .. }
+            | Event::GuestActivated { .. }
+            | Event::GuestReplaced { .. }
             | Event::GuestUnloaded { .. }
             | Event::GuestQuarantined { .. }
             | Event::GuestRecovered { .. }
@@ -203,6 +232,9 @@ impl Event {
     pub fn guest(&self) -> Option<&str> {
         match self {
             Event::GuestLoaded { guest, .. }
+            | Event::GuestLoadFailed { guest, .. }
+            | Event::GuestActivated { guest, .. }
+            | Event::GuestReplaced { guest, .. }
             | Event::GuestUnloaded { guest }
             | Event::GuestQuarantined { guest, .. }
             | Event::GuestRecovered { guest } => Some(guest),

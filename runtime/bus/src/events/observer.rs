@@ -206,9 +206,10 @@ impl Bus {
         Ok(Observation { hub, watcher })
     }
 
-    /// Tells an event that the bus cannot know of: a guest was loaded, unloaded, put into quarantine, or has recovered.
+    /// Tells an event that the bus cannot know of: what becomes of a guest.
     ///
-    /// Loaded guests are remembered until they are unloaded, and told to observers that come later.
+    /// Loaded guests are remembered with the build that runs until they are unloaded, and told to observers that come
+    /// later.
     ///
     /// # Examples
     /// ```

@@ -146,6 +146,31 @@ impl Bus {
         registered
     }
 
+    /// Where a listener is registered, destinations included that do not exist yet; sorted by name.
+    ///
+    /// # Examples
+    /// ```
+    /// use sandbus_bus::{Bus, BusConfig, Outcome, listener_fn};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let bus = Bus::new(BusConfig::default());
+    /// bus.register("t/early", listener_fn("l", |_| async { Outcome::done() }))?;
+    /// assert_eq!(bus.registrations("l"), ["t/early".parse()?]);
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn registrations(&self, listener: &str) -> Vec<DestinationName> {
+        let registry = self.shared.changes.lock();
+        let here = |destination: &&Arc<Destination>| {
+            destination.listeners().iter().any(|slot| &*slot.name == listener)
+        };
+        let all = self.shared.destinations.all(&registry);
+        let now = all.iter().filter(here).map(|destination| destination.name.clone());
+        let waits = registry.early.iter().filter(|(_, waiting)| waiting.iter().any(|l| l.name() == listener));
+        let mut names: Vec<_> = now.chain(waits.map(|(name, _)| name.clone())).collect();
+        names.sort();
+        names
+    }
+
     /// Takes a listener away, waiting for its running calls. Answers whether it was there.
     ///
     /// # Cancel safety

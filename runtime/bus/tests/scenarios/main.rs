@@ -24,6 +24,7 @@ mod message;
 mod processors;
 mod queue;
 mod ranking;
+mod readiness;
 mod registry;
 mod snapshots;
 mod statistics;
