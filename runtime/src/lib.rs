@@ -20,7 +20,10 @@ pub use host::{LogLevel, LogLine, LogSink, LogStream};
 pub use sandbus_bus as bus;
 
 pub use pattern::{Pattern, PatternError};
-pub use platform::{BuildError, Ended, GuestStatus, Platform, PlatformConfig, StartError, build};
+pub use platform::{
+    BuildError, Ended, GuestError, GuestState, GuestStatus, Platform, PlatformConfig, Replaced, StartError,
+    build,
+};
 #[doc(hidden)]
 pub use sandbox::engine_config;
 pub use sandbox::{
@@ -30,5 +33,5 @@ pub use sandbox::{
 };
 pub use settings::{
     Allocator, BuildCommand, CompileCache, CompileLimits, Compiler, Grants, GuestLimits, GuestSettings,
-    InstancePolicy, Instances, OnStartupError, RuntimeSettings,
+    InstancePolicy, Instances, OnStartupError, Quarantine, RuntimeSettings,
 };

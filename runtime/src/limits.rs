@@ -120,6 +120,20 @@ pub const COMPILED_BYTES_MAX: usize = 512 << 20;
 pub const COMPILE_THREADS_MAX: usize = 4;
 /// How long running calls may finish when a host shuts down; what is left is counted, said and saved.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
+/// How long running calls of a guest may finish when it is replaced or unloaded; then they are ended.
+pub const DRAIN: Duration = Duration::from_secs(10);
+/// How long the host waits for calls that it has ended to be gone; a call looks each half millisecond of computing.
+pub const CUT_WAIT: Duration = Duration::from_secs(1);
+/// Faults within the window after which a whole guest is put into quarantine: more than two circuit breakers' worth.
+pub const QUARANTINE_FAULTS: u32 = 50;
+/// The share of a guest's calls that they must be, so that a busy guest with few faults goes on.
+pub const QUARANTINE_RATIO: f64 = 0.5;
+/// How long a fault counts against a guest; also how long it must be calm for its next quarantine to be a first one.
+pub const QUARANTINE_WINDOW: Duration = Duration::from_secs(60);
+/// How long the first quarantine takes; each one that follows takes twice as long.
+pub const QUARANTINE_INITIAL: Duration = Duration::from_secs(1);
+/// The longest quarantine: who repairs what a guest needs does not wait long for it.
+pub const QUARANTINE_MAX: Duration = Duration::from_secs(300);
 /// Bytes of a manifest's file.
 pub const MANIFEST_BYTES_MAX: usize = 1 << 20;
 /// Destinations that a guest has made and not removed.

@@ -97,6 +97,38 @@ pub struct Grants {
     pub create: Vec<String>,
 }
 
+/// When a whole guest is not called any more for a while.
+///
+/// It begins when `faults` calls faulted within `window`, at whatever destination, and they are at least `ratio` of the
+/// calls since the first of them; only faults of the guest itself count, as for its circuit breakers. It takes `initial`, then
+/// the guest is tried on a fresh instance; each failure, and each quarantine before the guest was calm for a `window`,
+/// doubles the next time, up to `max`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Quarantine {
+    /// Faults that begin it; at least 1.
+    pub faults: u32,
+    /// The share of the calls that they must be, from 0 to 1.
+    pub ratio: f64,
+    /// How long a fault counts.
+    pub window: Duration,
+    /// How long the first one takes.
+    pub initial: Duration,
+    /// The longest one.
+    pub max: Duration,
+}
+
+impl Default for Quarantine {
+    fn default() -> Self {
+        Self {
+            faults: limits::QUARANTINE_FAULTS,
+            ratio: limits::QUARANTINE_RATIO,
+            window: limits::QUARANTINE_WINDOW,
+            initial: limits::QUARANTINE_INITIAL,
+            max: limits::QUARANTINE_MAX,
+        }
+    }
+}
+
 /// How a guest's `.wasm` is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BuildCommand {
@@ -123,6 +155,10 @@ pub struct GuestSettings {
     pub instances: Instances,
     /// When it is not called any more for a while, at each destination for itself; none: it is always called.
     pub circuit_breaker: Option<CircuitBreaker>,
+    /// When the whole guest is not called any more for a while, wherever it listens; none: never.
+    pub quarantine: Option<Quarantine>,
+    /// How long its running calls may finish when it is replaced or unloaded.
+    pub drain: Duration,
     /// Its environment variables.
     pub env: BTreeMap<String, String>,
     /// Its own configuration, which it reads through `wasi:config`.
@@ -145,6 +181,8 @@ impl GuestSettings {
             limits: GuestLimits::default(),
             instances: Instances::default(),
             circuit_breaker: Some(CircuitBreaker::default()),
+            quarantine: Some(Quarantine::default()),
+            drain: limits::DRAIN,
             env: BTreeMap::new(),
             config: BTreeMap::new(),
             build: None,

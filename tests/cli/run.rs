@@ -79,7 +79,7 @@ fn what_waits_behind_an_open_breaker_is_not_waited_for_and_makes_it_end_with_1()
     let line = format!("run --dest t=serial --guest {guest} {sends} --until idle");
     place.run(&line).ended(1).says(&[
         "5 accepted, 0 completed, 3 dead letters",
-        "waits 2 at t (its listener's circuit breaker is open)",
+        "waits 2 at t (its listener's circuit breaker is open, or it is in quarantine)",
         "saved 5 dead letters",
     ]);
     let documents = place.run(&format!("{line} --json")).ended(1).stdout;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sandbus::bus::Cause;
-use sandbus::{LifecycleError, OnStartupError, StartError};
+use sandbus::{GuestState, LifecycleError, OnStartupError, StartError};
 
 use crate::support::{Asking, Granting, guest, harness, plugin, runtime, serial, zoo, zoo_that};
 
@@ -97,9 +97,10 @@ async fn h2_an_activate_that_says_no_or_panics_keeps_its_text() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn h2_beside_a_guest_that_fails_to_activate_the_others_start_when_told_to() {
-    // `on-startup-error = continue`: the failed one listens no more, its neighbour does not notice.
+    // `on-startup-error = continue` without a quarantine: the failed one listens no more, its neighbour does not notice.
     let mut bad = plugin("bad", "panic at start", "");
     bad.listens_to = vec!["t/bad".to_owned()];
+    bad.quarantine = None;
     let settings = sandbus::RuntimeSettings { on_startup_error: OnStartupError::Continue, ..runtime() };
     let harness = harness()
         .runtime(settings)
@@ -112,7 +113,10 @@ async fn h2_beside_a_guest_that_fails_to_activate_the_others_start_when_told_to(
         .unwrap();
     assert_eq!(harness.answer("t/good", "echo on").await, "on");
     assert!(!harness.bus().has_listener("t/bad"));
-    assert_eq!(harness.platform().guests().len(), 1);
+    let GuestState::Failed { why } = harness.platform().guest("bad").unwrap().state else {
+        panic!("it failed")
+    };
+    assert!(why.as_str().contains("panicked at"), "{why}");
     harness.settled().await;
 }
 

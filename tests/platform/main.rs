@@ -30,4 +30,7 @@ mod options;
 mod outcomes;
 mod output;
 mod policies;
+mod quarantine;
+mod replacing;
 mod schedules;
+mod unloading;

@@ -1,9 +1,13 @@
 //! What the tests share: one engine, the built guests, a bound on every wait, and the end that every test comes to.
 
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
-use sandbus::bus::{DeadLetter, DestinationConfig, DestinationStatistics, MessageId, Outgoing, RequestError};
+use sandbus::bus::{
+    Bus, DeadLetter, DestinationConfig, DestinationStatistics, Event, EventFilter, MessageId, Observation,
+    Outgoing, RequestError,
+};
 use sandbus::harness::{Harness, HarnessBuilder};
 use sandbus::{Allocator, CompileCache, Compiler, Ended, GuestSettings, RuntimeSettings, SandboxEngine};
 
@@ -147,5 +151,53 @@ impl Asking for Harness {
             assert_eq!((each.waiting, each.running), (0, 0), "left behind: {each:?}");
         }
         ended
+    }
+}
+
+/// Waits until `so` holds.
+pub(crate) async fn eventually(what: &str, so: impl Fn() -> bool) {
+    let holds = async {
+        while !so() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let held = tokio::time::timeout(Duration::from_secs(60), holds).await;
+    assert!(held.is_ok(), "never: {what}");
+}
+
+/// What observers are told of guests and their faults, as texts: `guest-loaded g`.
+pub(crate) struct Told {
+    told: Arc<Mutex<Vec<String>>>,
+    _observation: Observation,
+}
+
+impl Told {
+    pub(crate) fn by(bus: &Bus) -> Self {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&told);
+        let observation = bus.observe(EventFilter::All, move |event: &Event| {
+            let text = match event {
+                Event::ListenerFaulted { listener, cause, .. } => format!("faulted {listener} {cause}"),
+                Event::ListenerUnregistered { listener, destination } => {
+                    format!("unregistered {listener} {destination}")
+                }
+                event => match event.guest() {
+                    Some(guest) => format!("{} {guest}", event.name()),
+                    None => return,
+                },
+            };
+            kept.lock().unwrap().push(text);
+        });
+        let observation = observation.expect("there is room for an observer");
+        Self { told, _observation: observation }
+    }
+
+    /// What was told since the last look.
+    pub(crate) fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *self.told.lock().unwrap())
+    }
+
+    pub(crate) fn has(&self, text: &str) -> bool {
+        self.told.lock().unwrap().iter().any(|told| told == text)
     }
 }

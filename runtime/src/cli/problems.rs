@@ -80,6 +80,7 @@ pub(super) fn start_problem(error: &StartError) -> (Problem, Option<&str>) {
             let help = "export `sandbus:bus/message-listener`, or remove its `listens-to`";
             (Problem::new(Code::MissingExport, error.to_string()).with_help(help), Some(guest))
         }
+        StartError::Guest(error) => (Problem::new(Code::HostFailed, error.to_string()), None),
         StartError::Activate { guest, source } => {
             let text = format!("guest `{guest}` cannot be activated: {source}");
             (Problem::new(Code::ActivationFailed, text).with_help(activation_help(source)), Some(guest))

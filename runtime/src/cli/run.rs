@@ -17,7 +17,7 @@ use super::{faults, load};
 use crate::codec::payload_to_json;
 use crate::diagnostic::{Code, Problem, Problems};
 use crate::manifest::{Manifest, to_toml};
-use crate::platform::{Platform, PlatformConfig};
+use crate::platform::{GuestState, Platform, PlatformConfig};
 use crate::settings::{Compiler, RuntimeSettings};
 
 /// When a run ends.
@@ -58,7 +58,12 @@ pub(super) async fn run(run: Run, global: &Global, output: &Output) -> Result<Ex
     load::build_guests(&manifest, output).await?;
     let started = Instant::now();
     let platform = start(&manifest, output).await?;
-    let guests = platform.guests().iter().map(|guest| guest.name.to_string()).collect();
+    let guests = platform
+        .guests()
+        .iter()
+        .filter(|guest| guest.build.is_some())
+        .map(|guest| guest.name.to_string())
+        .collect();
     let gone = match print(&platform, &run.prints, *output) {
         Ok(gone) => gone,
         Err(problems) => {
@@ -133,7 +138,7 @@ async fn start(manifest: &Manifest, output: &Output) -> Result<Platform, Problem
 
 fn ready(platform: &Platform, after: Duration) -> String {
     let destinations = platform.bus().destinations().iter().filter(|name| !name.is_reserved()).count();
-    let guests = platform.guests().len();
+    let guests = platform.guests().iter().filter(|guest| guest.state == GuestState::Active).count();
     let schedules = match platform.bus().schedules().len() {
         0 => String::new(),
         count => format!(", {count} schedules"),

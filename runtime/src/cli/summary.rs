@@ -154,7 +154,7 @@ fn waiting(each: &DestinationStatistics) -> Vec<(usize, &'static str)> {
     let others = each.pending.saturating_sub(each.held + each.aside);
     let counts = [
         (each.held, "no listener"),
-        (each.aside, "its listener's circuit breaker is open"),
+        (each.aside, "its listener's circuit breaker is open, or it is in quarantine"),
         (others, each.state),
     ];
     counts.into_iter().filter(|(count, _)| *count > 0).collect()

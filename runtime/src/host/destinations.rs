@@ -1,6 +1,7 @@
 //! `sandbus:bus/destinations`: making, removing, looking at and listening to destinations, within the grants.
 
-use std::sync::{Arc, Weak};
+use std::collections::BTreeSet;
+use std::sync::{Arc, MutexGuard, PoisonError, Weak};
 
 use sandbus_bus as bus;
 use sandbus_bus::{Bus, DestinationConfig, Registered, Workers};
@@ -47,8 +48,16 @@ impl Host for HostState {
             let text = "this guest exports no `message-listener`".to_owned();
             return Ok(Err(DestinationError::Invalid(text)));
         };
-        let registered = self.facts.bus.register_shared(&name, listener);
-        Ok(registered.map(|registered| registered != Registered::Already).map_err(wire_error))
+        if self.facts.made.is_leaving() {
+            let text = "this guest is being unloaded".to_owned();
+            return Ok(Err(DestinationError::Invalid(text)));
+        }
+        let registered = self.facts.bus.register_shared(&name, listener).map_err(wire_error);
+        let now = registered.map(|registered| registered != Registered::Already);
+        if matches!(now, Ok(true)) && matches!(self.phase(), Phase::Lifecycle(_)) {
+            self.facts.listened().insert(name);
+        }
+        Ok(now)
     }
 
     async fn stop_listening(&mut self, name: String) -> wasmtime::Result<Result<bool, DestinationError>> {
@@ -86,6 +95,11 @@ impl Host for HostState {
 }
 
 impl GuestFacts {
+    /// Where `activate` has begun to listen.
+    pub(crate) fn listened(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.listened.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Removes the destination of this name that `create` makes: one that the host put before it stays.
     async fn remove(&self, name: &str) -> Result<(), bus::DestinationError> {
         let destroyed = self.bus.destroy_ranked(name, 0).await?;

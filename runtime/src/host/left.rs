@@ -2,6 +2,7 @@
 //! of those that it has, which wait to be saved when the platform ends. It saves nothing.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use sandbus_bus::DeadLetter;
@@ -14,11 +15,21 @@ pub(crate) struct Made {
     created: Mutex<BTreeSet<String>>,
     /// The dead letters of those that it has removed.
     left: Mutex<LeftLetters>,
+    /// Whether the guest goes away: it starts to listen nowhere any more.
+    leaving: AtomicBool,
 }
 
 impl Made {
     pub(crate) fn created(&self) -> MutexGuard<'_, BTreeSet<String>> {
         self.created.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn set_leaving(&self, leaving: bool) {
+        self.leaving.store(leaving, Ordering::SeqCst);
     }
 
     pub(crate) fn left(&self) -> MutexGuard<'_, LeftLetters> {

@@ -26,7 +26,7 @@ pub(crate) use convert::{reply, wire_message};
 #[doc(hidden)]
 pub use foreign::codec as foreign_codec;
 pub(crate) use fuel::HostFuel;
-pub(crate) use left::Made;
+pub(crate) use left::{LeftLetters, Made};
 pub(crate) use linking::{OFFERED, is_offered, link};
 pub(crate) use log_line::tracing_sink;
 pub use log_line::{LogLevel, LogLine, LogSink, LogStream};

@@ -1,8 +1,8 @@
 //! The host's side of one instance: who the guest is, which call runs, and what that call may still do. It makes no
 //! store and calls no guest.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock, Weak};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use sandbus_bus::{Bus, Delivery, MessageListener, Origin, Reply, Values};
 use wasmtime::component::ResourceTable;
@@ -31,6 +31,8 @@ pub(crate) struct GuestFacts {
     pub(crate) buckets: Arc<Buckets>,
     /// The guest as a listener, so that it can start to listen while it runs.
     pub(crate) listener: OnceLock<Weak<dyn MessageListener>>,
+    /// Where this build has begun to listen in its `activate`: taken back if that fails.
+    pub(crate) listened: Mutex<BTreeSet<String>>,
     /// What it has made of destinations; shared by all of its builds.
     pub(crate) made: Arc<Made>,
 }

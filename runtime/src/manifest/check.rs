@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::document::Document;
-use super::guest_keys::{Reference, ReferenceKind};
+use super::guest_names::{Reference, ReferenceKind};
 use super::names::nearest;
 use super::tree::Place;
 use crate::diagnostic::{Code, Problem};

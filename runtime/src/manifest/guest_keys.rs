@@ -1,18 +1,18 @@
 //! The keys of `[guests.NAME]`.
 
+use std::time::Duration;
+
 use sandbus_bus::CircuitBreaker;
 
 use super::env::{self, Variables};
+use super::guest_names::{Reference, ReferenceKind, destination_names, prefixes, set_patterns};
 use super::keys::{Key, key, quoted, quoted_list};
 use super::ranges;
 use super::runtime_keys::{named, narrow, set, shown, shown_size};
-use super::slot::Slot;
-use super::tree::Place;
 use super::units::{grouped, show_duration};
-use crate::diagnostic::{Code, Problem};
 use crate::limits;
 use crate::pattern::Pattern;
-use crate::settings::{Grants, GuestLimits, InstancePolicy, Instances};
+use crate::settings::{Grants, GuestLimits, InstancePolicy, Instances, Quarantine};
 
 /// A guest while it is read: paths and variables as they were written.
 #[derive(Debug, Clone, Default)]
@@ -27,29 +27,14 @@ pub(super) struct GuestDraft {
     pub(super) config: Variables,
     pub(super) breaker: CircuitBreaker,
     pub(super) breaker_off: bool,
+    pub(super) quarantine: Quarantine,
+    pub(super) quarantine_off: bool,
+    pub(super) drain: Option<Duration>,
     pub(super) build_command: Option<String>,
     pub(super) build_workdir: Option<String>,
     pub(super) disabled: bool,
     /// The names and patterns of destinations, and where they stand.
     pub(super) references: Vec<Reference>,
-}
-
-/// A destination's name or a pattern, where a guest names it.
-#[derive(Debug, Clone)]
-pub(super) struct Reference {
-    pub(super) kind: ReferenceKind,
-    pub(super) text: String,
-    pub(super) place: Place,
-}
-
-/// As what a guest names a destination.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ReferenceKind {
-    ListensTo,
-    Send,
-    Listen,
-    /// It is no guest but a schedule that names it.
-    Schedule,
 }
 
 /// The keys of a guest.
@@ -223,6 +208,59 @@ pub(super) const GUEST: &[Key<GuestDraft>] = &[
         },
         |draft| shown_breaker(draft, |breaker| quoted(&show_duration(breaker.cooldown))),
     ),
+    key(
+        "quarantine",
+        |draft, slot| {
+            let keys = "`faults`, `ratio`, `window`, `initial`, `max`";
+            draft.quarantine_off |= slot.word_instead_of_table("off", keys);
+        },
+        |draft| draft.quarantine_off.then(|| quoted("off")),
+    ),
+    key(
+        "quarantine.faults",
+        |draft, slot| {
+            let faults = slot.number(ranges::BREAKER_FAULTS).map(narrow);
+            set_quarantine(draft, faults, |quarantine| &mut quarantine.faults);
+        },
+        |draft| shown_quarantine(draft, |quarantine| grouped(u64::from(quarantine.faults), '_')),
+    ),
+    key(
+        "quarantine.ratio",
+        |draft, slot| {
+            let ratio = slot.fraction(ranges::RATIO);
+            set_quarantine(draft, ratio, |quarantine| &mut quarantine.ratio);
+        },
+        |draft| shown_quarantine(draft, |quarantine| format!("{:?}", quarantine.ratio)),
+    ),
+    key(
+        "quarantine.window",
+        |draft, slot| {
+            let window = slot.duration(ranges::BREAKER_TIME);
+            set_quarantine(draft, window, |quarantine| &mut quarantine.window);
+        },
+        |draft| shown_quarantine(draft, |quarantine| quoted(&show_duration(quarantine.window))),
+    ),
+    key(
+        "quarantine.initial",
+        |draft, slot| {
+            let initial = slot.duration(ranges::BREAKER_TIME);
+            set_quarantine(draft, initial, |quarantine| &mut quarantine.initial);
+        },
+        |draft| shown_quarantine(draft, |quarantine| quoted(&show_duration(quarantine.initial))),
+    ),
+    key(
+        "quarantine.max",
+        |draft, slot| {
+            let max = slot.duration(ranges::BREAKER_TIME);
+            set_quarantine(draft, max, |quarantine| &mut quarantine.max);
+        },
+        |draft| shown_quarantine(draft, |quarantine| quoted(&show_duration(quarantine.max))),
+    ),
+    key(
+        "drain",
+        |draft, slot| draft.drain = slot.duration(ranges::GRACE).or(draft.drain),
+        |draft| Some(quoted(&show_duration(draft.drain.unwrap_or(limits::DRAIN)))),
+    ),
     key("env", |draft, slot| env::read(&mut draft.env, slot), |draft| Some(env::show(&draft.env))),
     key("config", |draft, slot| env::read(&mut draft.config, slot), |draft| Some(env::show(&draft.config))),
     key(
@@ -248,88 +286,6 @@ const INSTANCE_POLICIES: &[(&str, InstancePolicy)] = &[
     ("single", InstancePolicy::Single),
 ];
 
-/// Reads a list of names or patterns and notes where each stands. A name that stands twice is a problem.
-fn references(
-    draft: &mut GuestDraft,
-    slot: &mut Slot<'_>,
-    kind: ReferenceKind,
-) -> Option<Vec<(String, Place)>> {
-    let texts = slot.texts()?;
-    draft.references.retain(|reference| reference.kind != kind);
-    let mut unique: Vec<(String, Place)> = Vec::new();
-    for (text, place) in texts {
-        if unique.iter().any(|(other, _)| *other == text) {
-            let message = format!("{}: `{}` has `{text}` twice", slot.owner, slot.key);
-            let problem = Problem::new(Code::Duplicate, message).with_help("remove one of the two");
-            slot.findings.problems.push(place.mark(problem, "this is the second time"));
-        } else {
-            unique.push((text, place));
-        }
-    }
-    Some(unique)
-}
-
-fn destination_names(
-    draft: &mut GuestDraft,
-    slot: &mut Slot<'_>,
-    kind: ReferenceKind,
-) -> Option<Vec<String>> {
-    let mut names = Vec::new();
-    for (text, place) in references(draft, slot, kind)? {
-        if let Err(error) = sandbus_bus::DestinationName::new(&text) {
-            let message = format!("{}: `{}`: {error}", slot.owner, slot.key);
-            slot.findings.problems.push(place.mark(Problem::new(Code::BadName, message), "not a name"));
-            continue;
-        }
-        names.push(text.clone());
-        draft.references.push(Reference { kind, text, place });
-    }
-    Some(names)
-}
-
-fn set_patterns(draft: &mut GuestDraft, slot: &mut Slot<'_>, kind: ReferenceKind) {
-    let Some(texts) = references(draft, slot, kind) else { return };
-    let mut patterns = Vec::new();
-    for (text, place) in texts {
-        match text.parse::<Pattern>() {
-            Ok(pattern) => {
-                patterns.push(pattern);
-                draft.references.push(Reference { kind, text, place });
-            }
-            Err(error) => {
-                let message = format!("{}: `{}`: {error}", slot.owner, slot.key);
-                let problem = Problem::new(Code::BadPattern, message);
-                slot.findings.problems.push(place.mark(problem, "not a pattern"));
-            }
-        }
-    }
-    match kind {
-        ReferenceKind::Listen => draft.grants.listen = patterns,
-        ReferenceKind::Send | ReferenceKind::ListensTo | ReferenceKind::Schedule => {
-            draft.grants.send = patterns
-        }
-    }
-}
-
-/// Prefixes of names: `acme/`. What is before the last `/` must be a name.
-fn prefixes(slot: &mut Slot<'_>) -> Option<Vec<String>> {
-    let mut prefixes = Vec::new();
-    for (text, place) in slot.texts()? {
-        let name = text.strip_suffix('/').unwrap_or(&text);
-        match sandbus_bus::DestinationName::for_creation(name) {
-            Ok(_) => prefixes.push(text),
-            Err(error) => {
-                let message = format!("{}: `{}`: {error}", slot.owner, slot.key);
-                let problem = Problem::new(Code::BadName, message).with_help(
-                    "write the beginning of names, for example \"acme/\"; patterns are not for `create`",
-                );
-                slot.findings.problems.push(place.mark(problem, "not a prefix"));
-            }
-        }
-    }
-    Some(prefixes)
-}
-
 /// Takes a part of the breaker over; to say one of them is to have a breaker.
 fn set_breaker<T>(draft: &mut GuestDraft, value: Option<T>, part: impl Fn(&mut CircuitBreaker) -> &mut T) {
     if let Some(value) = value {
@@ -340,6 +296,18 @@ fn set_breaker<T>(draft: &mut GuestDraft, value: Option<T>, part: impl Fn(&mut C
 
 fn shown_breaker(draft: &GuestDraft, part: impl Fn(&CircuitBreaker) -> String) -> Option<String> {
     (!draft.breaker_off).then(|| part(&draft.breaker))
+}
+
+/// The same for the quarantine.
+fn set_quarantine<T>(draft: &mut GuestDraft, value: Option<T>, part: impl Fn(&mut Quarantine) -> &mut T) {
+    if let Some(value) = value {
+        *part(&mut draft.quarantine) = value;
+        draft.quarantine_off = false;
+    }
+}
+
+fn shown_quarantine(draft: &GuestDraft, part: impl Fn(&Quarantine) -> String) -> Option<String> {
+    (!draft.quarantine_off).then(|| part(&draft.quarantine))
 }
 
 fn show_fuel(fuel: u64) -> String {

@@ -15,6 +15,7 @@ mod runtime_keys;
 mod destination_keys;
 
 mod guest_keys;
+mod guest_names;
 
 mod env;
 

@@ -17,6 +17,7 @@ use super::schedules;
 use super::slot::Findings;
 use super::tree::{Node, Place};
 use crate::diagnostic::{Code, Problem, Problems};
+use crate::limits;
 use crate::settings::{BuildCommand, GuestSettings};
 
 /// What a manifest is read in: what relative paths are relative to, and what an embedder adds.
@@ -116,6 +117,8 @@ fn settings(name: &str, draft: &GuestDraft, base: &Path, findings: &mut Findings
         limits: draft.limits.clone(),
         instances: draft.instances.clone(),
         circuit_breaker: (!draft.breaker_off).then_some(draft.breaker),
+        quarantine: (!draft.quarantine_off).then_some(draft.quarantine),
+        drain: draft.drain.unwrap_or(limits::DRAIN),
         env: looked_up(name, draft, "env", &draft.env, findings),
         config: looked_up(name, draft, "config", &draft.config, findings),
         build: draft.build_command.clone().map(|command| BuildCommand {

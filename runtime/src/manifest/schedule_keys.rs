@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use sandbus_bus::{DestinationName, Misfire, Overlap, Value, Values, limits};
 
 use super::env::{self, VariableValue};
-use super::guest_keys::{Reference, ReferenceKind};
+use super::guest_names::{Reference, ReferenceKind};
 use super::keys::{Key, key, quoted, quoted_key};
 use super::ranges;
 use super::runtime_keys::{named, set};

@@ -1,15 +1,18 @@
 //! The start of a platform, in this order: engine, bus, destinations, guests loaded, listeners registered, guests
 //! activated, schedules begun. Errors of configuration and components appear before the first message is accepted.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use sandbus_bus::{Bus, BusConfig, ConfigError, DestinationError, ScheduleConfig, ScheduleError};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::{Platform, PlatformConfig};
-use crate::sandbox::{Build, EngineError, Guest, LifecycleError, LoadError, SandboxEngine};
-use crate::settings::OnStartupError;
+use super::entry::Entry;
+use super::error::GuestError;
+use super::{Core, Platform, PlatformConfig};
+use crate::sandbox::{Build, EngineError, Gauge, LifecycleError, LoadError, SandboxEngine};
+use crate::settings::{GuestSettings, OnStartupError};
 
 /// Why a platform did not start. Nothing of it runs any more.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +55,9 @@ pub enum StartError {
         #[source]
         source: LifecycleError,
     },
+    /// Anything else that is wrong with a guest.
+    #[error(transparent)]
+    Guest(GuestError),
 }
 
 impl Platform {
@@ -101,53 +107,87 @@ impl Platform {
             schedule.check(SystemTime::now())?;
         }
         let go_on = config.runtime.on_startup_error == OnStartupError::Continue;
-        let loaded = load(&engine, &bus, &config, go_on).await?;
-        for (guest, _, listens_to) in &loaded {
-            for destination in *listens_to {
-                bus.register_shared(destination, Arc::clone(guest) as Arc<dyn sandbus_bus::MessageListener>)?;
-            }
-        }
-        let builds = loaded.iter().map(|(_, build, _)| Arc::clone(build)).collect();
-        let guests = loaded.into_iter().map(|(guest, ..)| guest).collect();
-        let mut platform = Self {
-            bus,
-            engine,
-            guests,
-            left: Vec::new(),
-            state_dir: config.save_left.then_some(config.runtime.state_dir),
-            shutdown_grace: config.runtime.shutdown_grace,
+        let platform = Self {
+            core: Arc::new(Core {
+                bus,
+                engine,
+                log_sink: config.log_sink,
+                guests: Mutex::default(),
+                left: Mutex::default(),
+                state_dir: config.save_left.then_some(config.runtime.state_dir),
+                shutdown_grace: config.runtime.shutdown_grace,
+                closing: watch::Sender::new(false),
+                tasks: Gauge::new(),
+            }),
         };
-        let failed = platform.activate(builds).await;
-        match failed.into_iter().next() {
-            Some((guest, source)) if !go_on => {
-                platform.shutdown().await;
-                Err(StartError::Activate { guest, source })
+        let started = async {
+            let loaded = platform.core.load_all(config.guests, go_on).await?;
+            for (entry, _) in &loaded {
+                platform.core.listen(entry, &entry.settings())?;
             }
-            _ => platform.begin(config.schedules).await,
+            platform.core.activate_all(loaded, go_on).await
+        };
+        if let Err(error) = started.await {
+            platform.shutdown().await;
+            return Err(error.into());
         }
+        platform.begin(config.schedules).await
     }
 
     /// Starts the schedules: what they send finds all guests active.
     async fn begin(self, schedules: Vec<ScheduleConfig>) -> Result<Self, StartError> {
         for schedule in schedules {
-            if let Err(error) = self.bus.schedule(schedule) {
+            if let Err(error) = self.core.bus.schedule(schedule) {
                 self.shutdown().await;
                 return Err(error.into());
             }
         }
         Ok(self)
     }
+}
 
-    /// Activates all guests side by side. One that fails listens no more; answers which, in the order of the guests.
-    async fn activate(&mut self, builds: Vec<Arc<Build>>) -> Vec<(String, LifecycleError)> {
+type Loaded = Vec<(Arc<Entry>, Arc<Build>)>;
+
+impl Core {
+    /// Loads the guests, one after the other. Nothing of them runs yet.
+    async fn load_all(
+        self: &Arc<Self>,
+        guests: Vec<GuestSettings>,
+        go_on: bool,
+    ) -> Result<Loaded, GuestError> {
+        let mut loaded = Vec::new();
+        for settings in guests {
+            let (name, enabled) = (settings.name.clone(), settings.enabled);
+            let entry = Entry::new(self, settings);
+            if self.guests().contains_key(&name) {
+                return Err(GuestError::AlreadyLoaded { guest: name });
+            }
+            self.guests().insert(name, Arc::clone(&entry));
+            if !enabled {
+                continue;
+            }
+            match self.first_build(&entry, &entry.settings()).await {
+                Ok(build) => loaded.push((entry, build)),
+                Err(error) if go_on => self.not_brought_up(&entry, &error).await,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(loaded)
+    }
+
+    /// Activates all guests side by side; the error is that of the first one in the order of the guests.
+    async fn activate_all(self: &Arc<Self>, loaded: Loaded, go_on: bool) -> Result<(), GuestError> {
         let mut running = JoinSet::new();
-        for (place, (guest, build)) in self.guests.iter().cloned().zip(builds).enumerate() {
+        for (place, (entry, build)) in loaded.into_iter().enumerate() {
+            let core = Arc::clone(self);
             running.spawn(async move {
-                let activated = build.activate().await;
-                if activated.is_ok() {
-                    guest.run_on(build);
+                let begun = core.begin(&entry, build).await;
+                if let Err(error) = &begun
+                    && go_on
+                {
+                    core.not_brought_up(&entry, error).await;
                 }
-                (place, activated)
+                (place, begun)
             });
         }
         let mut failed = Vec::new();
@@ -158,52 +198,23 @@ impl Platform {
                 Err(error) => tracing::error!(%error, "the host failed while it activated a guest"),
             }
         }
-        failed.sort_by_key(|(place, _)| *place);
-        let mut named = Vec::new();
-        for (place, error) in failed.into_iter().rev() {
-            let guest = self.guests.remove(place);
-            self.left.extend(guest.take_left_letters());
-            tracing::error!(guest = guest.name(), %error, "`activate` did not end well");
-            for destination in self.bus.destinations() {
-                self.bus.unregister(destination.as_str(), guest.name()).await;
-            }
-            named.push((guest.name().to_owned(), error));
+        match failed.into_iter().min_by_key(|(place, _)| *place) {
+            Some((_, error)) if !go_on => Err(error),
+            _ => Ok(()),
         }
-        named.reverse();
-        named
     }
 }
 
-type ToRegister<'a> = Vec<(Arc<Guest>, Arc<Build>, &'a [String])>;
-
-async fn load<'a>(
-    engine: &SandboxEngine,
-    bus: &Bus,
-    config: &'a PlatformConfig,
-    go_on: bool,
-) -> Result<ToRegister<'a>, StartError> {
-    let mut guests = Vec::new();
-    for settings in config.guests.iter().filter(|guest| guest.enabled) {
-        let checked = engine
-            .load_aside(&settings.path)
-            .await
-            .map_err(|source| StartError::Load { guest: settings.name.clone(), source })
-            .and_then(|loaded| match settings.listens_to.first() {
-                Some(destination) if !loaded.is_listener() => Err(StartError::NotAListener {
-                    guest: settings.name.clone(),
-                    destination: destination.clone(),
-                }),
-                _ => Ok(loaded),
-            });
-        match checked {
-            Ok(loaded) => {
-                let guest = Guest::new(engine, bus, &settings.name, Arc::clone(&config.log_sink));
-                let build = guest.build_of(settings, loaded);
-                guests.push((guest, build, settings.listens_to.as_slice()));
+impl From<GuestError> for StartError {
+    fn from(error: GuestError) -> Self {
+        match error {
+            GuestError::Load { guest, source } => StartError::Load { guest, source },
+            GuestError::NotAListener { guest, destination } => {
+                StartError::NotAListener { guest, destination }
             }
-            Err(error) if go_on => tracing::error!(guest = settings.name, %error, "not started"),
-            Err(error) => return Err(error),
+            GuestError::Activate { guest, source } => StartError::Activate { guest, source },
+            GuestError::Listen { source, .. } => StartError::Destination(source),
+            other => StartError::Guest(other),
         }
     }
-    Ok(guests)
 }

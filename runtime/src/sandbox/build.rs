@@ -92,13 +92,16 @@ impl Build {
     }
 
     /// Ends the calls that still run.
-    #[allow(dead_code, reason = "until guests can be replaced")]
     pub(crate) fn cut(&self, by: CutBy) {
         self.cut.cut(by);
     }
 
+    /// Where its `activate` has begun to listen.
+    pub(crate) fn listened(&self) -> Vec<String> {
+        self.facts.listened().iter().cloned().collect()
+    }
+
     /// Its live instances, without the one that `activate` ran on.
-    #[allow(dead_code, reason = "until guests can be replaced")]
     pub(crate) fn alive(&self) -> &Gauge {
         &self.alive
     }
@@ -118,12 +121,43 @@ impl Build {
         !self.is_retired() && self.instances.uses_max.is_none_or(|uses_max| instance.uses < uses_max)
     }
 
+    /// Counts a fault that speaks against the guest, in a call or because no instance could be made for one.
+    pub(super) fn faulted(&self, fault: &Fault) {
+        self.counts.fault(fault.cause);
+        if let Some(guest) = self.guest.upgrade() {
+            guest.faulted(fault);
+        }
+    }
+
+    /// Makes an instance for a call.
+    pub(super) async fn make_for_call(
+        self: &Arc<Self>,
+        deadline: Instant,
+    ) -> Result<Box<GuestInstance>, Fault> {
+        let unmade = match self.make(deadline).await {
+            Ok(made) => return Ok(made),
+            Err(unmade) => unmade,
+        };
+        self.counts.call_without_instance();
+        match unmade {
+            Unmade::Fault(fault) => {
+                self.faulted(&fault);
+                Err(fault)
+            }
+            // To wait in vain for what others have says nothing against the guest.
+            Unmade::NoRoom(fault) => {
+                self.counts.fault(fault.cause);
+                Err(fault)
+            }
+        }
+    }
+
     /// Makes an instance that receives.
-    pub(super) async fn make(self: &Arc<Self>, deadline: Instant) -> Result<Box<GuestInstance>, Fault> {
+    async fn make(self: &Arc<Self>, deadline: Instant) -> Result<Box<GuestInstance>, Unmade> {
         if let Some(idle_max) = self.instances.idle_max {
             self.sweep.get_or_init(|| Sweep::start(Arc::downgrade(self), idle_max));
         }
-        let slot = self.share.admit(deadline).await?;
+        let slot = self.share.admit(deadline).await.map_err(Unmade::NoRoom)?;
         let mut made = self.make_in(slot, deadline).await?;
         // The one instance lives as long as its build; what is counted of it are its calls.
         made.alive = (!self.is_single()).then(|| self.alive.mark());
@@ -135,7 +169,7 @@ impl Build {
         self: &Arc<Self>,
         slot: Admitted,
         deadline: Instant,
-    ) -> Result<Box<GuestInstance>, Fault> {
+    ) -> Result<Box<GuestInstance>, Unmade> {
         let mut no_room = None;
         let making = async {
             loop {
@@ -144,7 +178,7 @@ impl Build {
                 dropped.as_mut().enable();
                 let (whose, text) = match self.instantiate().await {
                     Ok(made) => return Ok(made),
-                    Err(Failed::Fault(fault)) => return Err(fault),
+                    Err(Failed::Fault(fault)) => return Err(Unmade::Fault(fault)),
                     Err(Failed::NoRoom(whose, text)) => (whose, text),
                 };
                 no_room = Some(text);
@@ -157,11 +191,13 @@ impl Build {
         let made = until(deadline, pin!(making)).await;
         match made {
             Ok(made) => made.map(|made| Box::new(GuestInstance { _slot: Some(slot), ..made })),
-            Err(_) => {
-                let text =
-                    no_room.unwrap_or_else(|| "instantiating took longer than the deadline".to_owned());
-                Err(Fault::new(Cause::Instantiate, text))
-            }
+            Err(_) => Err(match no_room {
+                Some(text) => Unmade::NoRoom(Fault::new(Cause::Instantiate, text)),
+                None => {
+                    let text = "instantiating took longer than the deadline";
+                    Unmade::Fault(Fault::new(Cause::Instantiate, text))
+                }
+            }),
         }
     }
 
@@ -194,6 +230,7 @@ impl Build {
             lifecycle: lifecycle.transpose().map_err(failed)?,
             build: Arc::clone(self),
             uses: 0,
+            calls: self.counts.counter(),
             _slot: None,
             alive: None,
         })
@@ -211,7 +248,7 @@ impl Build {
         if !self.loaded.has_lifecycle() {
             return Ok(());
         }
-        let mut instance = self.make_own().await.map_err(LifecycleError::Faulted)?;
+        let mut instance = self.make_own().await?;
         let answer = instance.step(Step::Activate, self.origin()).await.map_err(LifecycleError::Faulted)?;
         answer.map_err(|text| LifecycleError::Answered(text.as_str().into()))?;
         self.activated.store(true, Ordering::Release);
@@ -220,13 +257,33 @@ impl Build {
     }
 
     /// An instance to run `activate` or `deactivate` on.
-    async fn make_own(self: &Arc<Self>) -> Result<Box<GuestInstance>, Fault> {
+    async fn make_own(self: &Arc<Self>) -> Result<Box<GuestInstance>, LifecycleError> {
         let deadline = Instant::now() + self.facts.limits.activate_deadline;
-        if self.is_single() {
-            return self.make(deadline).await;
+        let made = if self.is_single() {
+            self.make(deadline).await
+        } else {
+            match self.engine.pool.admit_own(deadline).await {
+                Ok(slot) => self.make_in(slot, deadline).await,
+                Err(fault) => Err(Unmade::NoRoom(fault)),
+            }
+        };
+        made.map_err(|unmade| match unmade {
+            Unmade::Fault(fault) | Unmade::NoRoom(fault) => LifecycleError::Faulted(fault),
+        })
+    }
+
+    /// Runs `activate`; where there is none, looks at least whether an instance can be made.
+    ///
+    /// # Errors
+    /// As [`Build::activate`].
+    ///
+    /// # Cancel safety
+    /// As [`Build::activate`].
+    pub(crate) async fn rehearse(self: &Arc<Self>) -> Result<(), LifecycleError> {
+        if self.loaded.has_lifecycle() {
+            return self.activate().await;
         }
-        let slot = self.engine.pool.admit_own(deadline).await?;
-        self.make_in(slot, deadline).await
+        self.make_own().await.map(drop)
     }
 
     /// Runs `deactivate`, if `activate` ran. Where a fault took the one instance of the policy `single`, it runs on a new one.
@@ -243,7 +300,7 @@ impl Build {
         }
         let mut instance = match kept {
             Some(instance) => instance,
-            None => self.make_own().await.map_err(LifecycleError::Faulted)?,
+            None => self.make_own().await?,
         };
         let ended = instance.step(Step::Deactivate, self.origin()).await.map_err(LifecycleError::Faulted)?;
         ended.map_err(|text| LifecycleError::Answered(text.as_str().into()))
@@ -281,7 +338,14 @@ impl Build {
     }
 }
 
-/// Why there is no instance.
+/// Why no instance was made.
+enum Unmade {
+    /// In time no room for it came free.
+    NoRoom(Fault),
+    Fault(Fault),
+}
+
+/// Why there is no instance, at the first look.
 enum Failed {
     /// Others have what it needs.
     NoRoom(Whose, String),

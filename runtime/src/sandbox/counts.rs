@@ -1,38 +1,59 @@
-//! What is counted of a guest's calls, over all of its builds and destinations. It decides nothing, and costs a call that
-//! ends well one counter that few others write to.
+//! What is counted of a guest's calls, over all of its builds and destinations. It decides nothing. A call writes a counter
+//! that its instance has for itself; whoever reads adds them up.
 
 use std::array;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sandbus_bus::Cause;
-
-/// Counters among which the workers are spread.
-const SPREAD: usize = 8;
-
-/// Keeps its content on cache lines of its own (128 bytes: processors fetch lines in pairs).
-#[derive(Debug, Default)]
-#[repr(align(128))]
-struct Padded(AtomicU64);
 
 /// Calls and faults of a guest.
 #[derive(Debug)]
 pub(crate) struct Counts {
-    calls: [Padded; SPREAD],
     faults: [AtomicU64; Cause::ALL.len()],
+    /// Guards the calls of all instances; locked when one comes or goes, and to read.
+    calls: Mutex<Calls>,
+}
+
+#[derive(Debug, Default)]
+struct Calls {
+    /// Of instances that are gone, or never were.
+    gone: u64,
+    live: Vec<Arc<OwnCalls>>,
+}
+
+/// The calls of one instance, on cache lines of its own (128 bytes: processors fetch lines in pairs).
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct OwnCalls(AtomicU64);
+
+/// The counter of one instance.
+#[derive(Debug)]
+pub(super) struct Counter {
+    counts: Arc<Counts>,
+    own: Arc<OwnCalls>,
 }
 
 impl Counts {
     pub(super) fn new() -> Self {
-        Self { calls: array::from_fn(|_| Padded::default()), faults: array::from_fn(|_| AtomicU64::new(0)) }
+        Self { faults: array::from_fn(|_| AtomicU64::new(0)), calls: Mutex::default() }
     }
 
-    /// A call has ended, on a worker of this number or in its sender's task.
-    pub(super) fn call(&self, worker: Option<u32>) {
-        let place = worker.unwrap_or(0) as usize % SPREAD;
-        if let Some(Padded(calls)) = self.calls.get(place) {
-            calls.fetch_add(1, Ordering::Relaxed);
-        }
+    fn lock(&self) -> MutexGuard<'_, Calls> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The counter of a new instance.
+    pub(super) fn counter(self: &Arc<Self>) -> Counter {
+        let own = Arc::<OwnCalls>::default();
+        self.lock().live.push(Arc::clone(&own));
+        Counter { counts: Arc::clone(self), own }
+    }
+
+    /// A call came to its end for which there was no instance.
+    pub(super) fn call_without_instance(&self) {
+        self.lock().gone += 1;
     }
 
     pub(super) fn fault(&self, cause: Cause) {
@@ -43,7 +64,8 @@ impl Counts {
 
     /// Calls that have ended, however they did.
     pub(crate) fn calls(&self) -> u64 {
-        self.calls.iter().map(|Padded(calls)| calls.load(Ordering::Relaxed)).sum()
+        let calls = self.lock();
+        calls.gone + calls.live.iter().map(|own| own.0.load(Ordering::Relaxed)).sum::<u64>()
     }
 
     /// Those that were stopped, by cause; causes without any are left out.
@@ -51,5 +73,40 @@ impl Counts {
         let counted = Cause::ALL.iter().zip(&self.faults);
         let counted = counted.map(|(cause, count)| (cause.name(), count.load(Ordering::Relaxed)));
         counted.filter(|(_, count)| *count > 0).collect()
+    }
+}
+
+impl Counter {
+    /// A call of the instance has ended.
+    pub(super) fn call(&mut self) {
+        // Nobody else writes it, so that nothing has to be locked on the way.
+        let OwnCalls(own) = &*self.own;
+        own.store(own.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Counter {
+    fn drop(&mut self) {
+        let mut calls = self.counts.lock();
+        calls.gone += self.own.0.load(Ordering::Relaxed);
+        calls.live.retain(|live| !Arc::ptr_eq(live, &self.own));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_are_added_up_over_instances_that_live_and_that_are_gone() {
+        let counts = Arc::new(Counts::new());
+        let (mut first, mut second) = (counts.counter(), counts.counter());
+        first.call();
+        first.call();
+        second.call();
+        assert_eq!(counts.calls(), 3);
+        drop(first);
+        counts.call_without_instance();
+        assert_eq!((counts.calls(), counts.lock().live.len()), (4, 1));
     }
 }

@@ -11,7 +11,6 @@ use tokio::sync::watch;
 
 /// Why running calls are ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(dead_code, reason = "until guests can be replaced")]
 pub(crate) enum CutBy {
     /// Another build took the place of theirs: they may be tried again, on that one.
     Replacing(Duration),
@@ -47,7 +46,6 @@ impl Cut {
     }
 
     /// Ends all calls that run under this.
-    #[allow(dead_code, reason = "until guests can be replaced")]
     pub(super) fn cut(&self, by: CutBy) {
         self.0.send_replace(Some(by));
     }

@@ -33,7 +33,6 @@ impl Gauge {
     }
 
     /// Waits until there is none.
-    #[allow(dead_code, reason = "until guests can be replaced")]
     pub(crate) async fn none(&self) {
         // The sender lives as long as this gauge does, so that waiting cannot fail.
         let _ = self.0.subscribe().wait_for(|count| *count == 0).await;

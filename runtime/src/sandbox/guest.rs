@@ -2,13 +2,12 @@
 //! is stands in `build`; when it is swapped, the platform decides.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use sandbus_bus::{
-    BoxFuture, Bus, Cause, CircuitBreaker, DeadLetter, Delivery, Fault, Instant, ListenerInstance,
-    MessageListener,
+    BoxFuture, Bus, Cause, CircuitBreaker, Delivery, Fault, Instant, ListenerInstance, MessageListener,
 };
 
 use super::build::Build;
@@ -38,14 +37,27 @@ pub(crate) struct Guest {
     deadline_nanos: AtomicU64,
     /// Whether there is a build to call, for the look before each call.
     ready: AtomicBool,
-    /// The same, for those who wait for it.
-    active: tokio::sync::watch::Sender<bool>,
+    /// Whether it stands aside everywhere, with or without a build.
+    suspended: AtomicBool,
+    /// Whether one of the two is so, for those who wait for it.
+    settled: tokio::sync::watch::Sender<bool>,
+    /// Is told of each fault that speaks against the guest.
+    on_fault: OnFault,
     own: Weak<Self>,
 }
 
+/// Takes the faults that speak against a guest: what it did in a call, or that no instance could be made of it.
+pub(crate) type OnFault = Box<dyn Fn(&Fault) + Send + Sync>;
+
 impl Guest {
     /// Makes a guest without a build.
-    pub(crate) fn new(engine: &SandboxEngine, bus: &Bus, name: &str, sink: LogSink) -> Arc<Self> {
+    pub(crate) fn new(
+        engine: &SandboxEngine,
+        bus: &Bus,
+        name: &str,
+        sink: LogSink,
+        on_fault: OnFault,
+    ) -> Arc<Self> {
         Arc::new_cyclic(|own| Self {
             name: Arc::from(name),
             engine: engine.clone(),
@@ -57,7 +69,9 @@ impl Guest {
             counts: Arc::new(Counts::new()),
             deadline_nanos: AtomicU64::new(0),
             ready: AtomicBool::new(false),
-            active: tokio::sync::watch::Sender::new(false),
+            suspended: AtomicBool::new(false),
+            settled: tokio::sync::watch::Sender::new(false),
+            on_fault,
             own: Weak::clone(own),
         })
     }
@@ -74,6 +88,7 @@ impl Guest {
             config: settings.config.clone(),
             buckets: Arc::clone(&self.buckets),
             listener: OnceLock::new(),
+            listened: Mutex::default(),
             made: Arc::clone(&self.made),
         });
         if loaded.is_listener() {
@@ -112,8 +127,35 @@ impl Guest {
             before.retire();
         }
         self.ready.store(true, Ordering::Release);
-        self.active.send_replace(true);
+        self.settle();
         before
+    }
+
+    /// Has no call begin any more, until another build is there.
+    pub(crate) fn run_on_nothing(&self) -> Option<Arc<Build>> {
+        self.ready.store(false, Ordering::Release);
+        let before = self.current.swap(None);
+        if let Some(before) = &before {
+            before.retire();
+        }
+        self.settle();
+        before
+    }
+
+    /// Says whether it stands aside, for registrations to come; those that are there the bus must be told of.
+    pub(crate) fn set_suspended(&self, suspended: bool) {
+        self.suspended.store(suspended, Ordering::Release);
+        self.settle();
+    }
+
+    fn settle(&self) {
+        let settled = self.ready.load(Ordering::Acquire) || self.suspended.load(Ordering::Acquire);
+        self.settled.send_replace(settled);
+    }
+
+    /// Tells of a fault that speaks against it.
+    pub(super) fn faulted(&self, fault: &Fault) {
+        (self.on_fault)(fault);
     }
 
     /// Its name.
@@ -131,9 +173,9 @@ impl Guest {
         &self.counts
     }
 
-    /// The dead letters of the destinations that it has removed; they are the caller's then.
-    pub(crate) fn take_left_letters(&self) -> Vec<DeadLetter> {
-        self.made.left().take()
+    /// What its builds have made of destinations, and left.
+    pub(crate) fn made(&self) -> &Made {
+        &self.made
     }
 
     /// An instance of the build that runs.
@@ -166,15 +208,19 @@ impl MessageListener for Guest {
         self.current.load().as_ref().is_some_and(|build| build.is_single())
     }
 
+    fn is_suspended(&self) -> bool {
+        self.suspended.load(Ordering::Acquire)
+    }
+
     fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Acquire)
     }
 
     fn ready(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            let mut active = self.active.subscribe();
+            let mut settled = self.settled.subscribe();
             // The sender lives as long as this guest does, so that waiting cannot fail.
-            let _ = active.wait_for(|active| *active).await;
+            let _ = settled.wait_for(|settled| *settled).await;
         })
     }
 

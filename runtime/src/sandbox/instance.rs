@@ -8,13 +8,14 @@ use sandbus_bus::{Answer, Cause, Delivery, Fault, Instant, Origin, Outcome, Usag
 use wasmtime::Store;
 
 use super::build::Build;
+use super::counts::Counter;
 use super::fault::{Circumstances, classify};
 use super::gauge::Mark;
 use super::listening::{Listener, Received};
 use super::pool::Admitted;
 use super::report::{self, FaultFrame, Occasion};
 use crate::host::bindings::exports::sandbus::bus::{lifecycle, message_listener};
-use crate::host::{HostFuel, HostState, Phase, Receiving, reply};
+use crate::host::{Denied, HostFuel, HostState, Phase, Receiving, Whose, reply};
 
 /// An instance of a guest.
 pub(super) struct GuestInstance {
@@ -27,6 +28,8 @@ pub(super) struct GuestInstance {
     pub(super) build: Arc<Build>,
     /// Calls of `receive` that it has had.
     pub(super) uses: u64,
+    /// The calls that it has received.
+    pub(super) calls: Counter,
     /// Given back when the store is gone.
     pub(super) _slot: Option<Admitted>,
     /// Counts it among the live ones of its build, until all of the above is gone; none where it is `activate`'s own.
@@ -38,6 +41,14 @@ pub(super) struct GuestInstance {
 pub(super) enum Step {
     Activate,
     Deactivate,
+}
+
+/// Against whom a fault speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Blame {
+    Guest,
+    /// The host ended the call.
+    Host,
 }
 
 /// How a call ended, and the instance if it may be used again.
@@ -76,19 +87,22 @@ impl GuestInstance {
             let call = pin!(build.cut.unless(call));
             until(delivery.deadline(), call).await
         };
-        self.build.counts.call(delivery.worker());
+        self.calls.call();
         let usage = self.usage(fuel);
         let stderr = self.store.data().output.end();
         let phase = self.store.data_mut().end();
-        let mut frames = Vec::new();
+        let (mut frames, mut blame) = (Vec::new(), Blame::Guest);
         let outcome = match called {
             Ok(Ok(Ok(answer))) => {
                 self.listener = Some(listener);
                 let outcome = self.masked(answered(answer, phase));
-                self.tell(&outcome, delivery, usage, frames);
+                self.tell(&outcome, delivery, usage, frames, Blame::Guest);
                 return Called { outcome, usage, instance: Some(self) };
             }
-            Ok(Err(by)) => Outcome::Faulted(by.fault()),
+            Ok(Err(by)) => {
+                blame = Blame::Host;
+                Outcome::Faulted(by.fault())
+            }
             Ok(Ok(Err(error))) => {
                 frames = report::frames(&error);
                 let memory_denied = self.store.data().limiter.denied;
@@ -98,14 +112,20 @@ impl GuestInstance {
         };
         let outcome = self.masked(outcome);
         let usage = after_fault(usage, &outcome);
-        self.tell(&outcome, delivery, usage, frames);
+        self.tell(&outcome, delivery, usage, frames, blame);
         Called { usage, ..Called::spent(outcome) }
     }
 
-    /// Counts a fault and has it told.
-    fn tell(&self, outcome: &Outcome, delivery: &Delivery, usage: Usage, frames: Vec<FaultFrame>) {
+    /// Has a fault told and counted.
+    fn tell(
+        &self,
+        outcome: &Outcome,
+        delivery: &Delivery,
+        usage: Usage,
+        frames: Vec<FaultFrame>,
+        blame: Blame,
+    ) {
         let Outcome::Faulted(fault) = outcome else { return };
-        self.build.counts.fault(fault.cause);
         let occasion = Occasion {
             during: "receive",
             delivery: Some(delivery),
@@ -113,6 +133,13 @@ impl GuestInstance {
             took: delivery.started().elapsed(),
         };
         self.build.tell(occasion, fault, usage, frames, self.store.data().output.take_last_lines());
+        // Told first: what follows may put the guest into quarantine.
+        let of_others = matches!(self.store.data().limiter.denied, Some(Denied::Together(Whose::All, _)));
+        if blame == Blame::Host || (of_others && fault.cause == Cause::Memory) {
+            self.build.counts.fault(fault.cause);
+        } else {
+            self.build.faulted(fault);
+        }
     }
 
     /// What a guest says with its secrets masked: it stands in dead letters, and in errors of senders.

@@ -18,8 +18,8 @@ impl Build {
     ) -> Result<Box<dyn ListenerInstance>, Fault> {
         use crate::settings::InstancePolicy::{PerMessage, PerWorker, Single};
         match self.instances.policy {
-            PerWorker => Ok(Box::new(KeptInstance::of(self.make(deadline).await?))),
-            PerMessage => Ok(Box::new(FreshInstance(self.make(deadline).await?))),
+            PerWorker => Ok(Box::new(KeptInstance::of(self.make_for_call(deadline).await?))),
+            PerMessage => Ok(Box::new(FreshInstance(self.make_for_call(deadline).await?))),
             Single => Ok(Box::new(Turn(Arc::clone(self)))),
         }
     }
@@ -134,7 +134,7 @@ impl ListenerInstance for Turn {
             let _running = build.alive.mark();
             let instance = match seat.take(build.instances.idle_max) {
                 Some(instance) => instance,
-                None => match build.make(delivery.deadline()).await {
+                None => match build.make_for_call(delivery.deadline()).await {
                     Ok(instance) => instance,
                     Err(fault) => return build.not_received(delivery, fault),
                 },

@@ -177,8 +177,18 @@ pub(super) const MISTAKES: &[(&str, &str)] = &[
         "sandbus.toml:4:15: guest `a`: `source.path` is empty; it must be text of at least one character (SB0104)",
     ),
     (
-        "[guests.a]\nsource.path = \"x\"\nquarantine = \"off\"\n",
-        "sandbus.toml:5:1: guest `a`: key `quarantine` is not known (SB0102)",
+        "[guests.a]\nsource.path = \"x\"\nquarantine = \"of\"\n",
+        "sandbus.toml:5:14: guest `a`: `quarantine` is \"of\"; it must be a table with `faults`, `ratio`, `window`, `initial`, `max`, or \"off\" (SB0104)",
+    ),
+    (
+        "[guests.a]\nsource.path = \"x\"\nquarantine = { faults = 0, cooldown = \"1s\", max = \"2d\" }\n",
+        "sandbus.toml:5:25: guest `a`: `quarantine.faults` is 0; it must be from 1 to 10,000 (SB0104)\n\
+         sandbus.toml:5:28: guest `a`: key `quarantine.cooldown` is not known (SB0102)\n\
+         sandbus.toml:5:51: guest `a`: `quarantine.max` is \"2d\"; it must be from 1ms to 1d (SB0104)",
+    ),
+    (
+        "[guests.a]\nsource.path = \"x\"\ndrain = \"2h\"\n",
+        "sandbus.toml:5:9: guest `a`: `drain` is \"2h\"; it must be from 0ms to 1h (SB0104)",
     ),
     (
         "[guests.a]\nsource.path = \"x\"\ncircuit-breaker = \"of\"\n",

@@ -58,6 +58,9 @@ fn every_setting_survives_being_written_and_read() {
         "dedup-window = \"7s\"",
         "circuit-breaker = { faults = 3, ratio = 1.0, window = \"5s\", cooldown = \"2s\" }",
         "circuit-breaker = \"off\"",
+        "quarantine = { faults = 4, ratio = 1.0, window = \"6s\", initial = \"2s\", max = \"1m\" }",
+        "quarantine = \"off\"",
+        "drain = \"3s\"",
         "description",
     ] {
         assert!(text.contains(key), "{key} in\n{text}");
@@ -118,9 +121,12 @@ config = { "a b" = "x" }
 build = { command = "make", workdir = "w" }
 enabled = false
 circuit-breaker = { faults = 3, ratio = 1, window = "5s", cooldown = "2s" }
+quarantine = { faults = 4, ratio = 1, window = "6s", initial = "2s", max = "1m" }
+drain = "3s"
 [guests.b]
 source.path = "b.wasm"
 circuit-breaker = "off"
+quarantine = "off"
 "#;
 
 #[test]
@@ -142,6 +148,9 @@ fn each_value_in_force_is_listed_with_its_origin() {
         "destinations.\"a/b\".on-failure = \"block\"  <- default",
         "guests.g.source.path = \"g.wasm\"  <- sandbus.toml:8",
         "guests.g.fuel = 50_000_000  <- default",
+        "guests.g.quarantine.faults = 50  <- default",
+        "guests.g.quarantine.max = \"5m\"  <- default",
+        "guests.g.drain = \"10s\"  <- default",
         "guests.g.env = { A = \"b\", TOKEN = { env = \"TOKEN\" } }  <- sandbus.toml:9",
         "guests.g.config = { db-password = { env = \"db-password\" }, u = \"v\" }  <- sandbus.toml:10",
     ] {

@@ -9,7 +9,8 @@ use sandbus_bus::{Cause, CircuitBreaker, DestinationType, FailureKind, Jitter, O
 use super::{good, warnings};
 use crate::manifest::Manifest;
 use crate::settings::{
-    Allocator, CompileCache, GuestLimits, InstancePolicy, Instances, OnStartupError, RuntimeSettings,
+    Allocator, CompileCache, GuestLimits, InstancePolicy, Instances, OnStartupError, Quarantine,
+    RuntimeSettings,
 };
 
 #[test]
@@ -32,6 +33,7 @@ listens-to = ["greetings"]
     assert_eq!(guest.listens_to, ["greetings"]);
     assert_eq!(guest.limits, GuestLimits::default());
     assert_eq!(guest.circuit_breaker, Some(CircuitBreaker::default()));
+    assert_eq!((guest.quarantine, guest.drain), (Some(Quarantine::default()), crate::limits::DRAIN));
     assert!(guest.enabled && guest.build.is_none() && guest.env.is_empty());
     let usual = RuntimeSettings { state_dir: "sub/.sandbus".into(), ..RuntimeSettings::default() };
     assert_eq!(manifest.runtime, usual);
@@ -157,6 +159,8 @@ instances-max = 3
 total-memory = "96MiB"
 instances = { policy = "single", max-uses = 3, max-idle = "1m" }
 circuit-breaker = { faults = 2, ratio = 1, cooldown = "1s" }
+quarantine = { faults = 6, max = "10s" }
+drain = "0s"
 env = { LEVEL = "info", REGION = { env = "SANDBUS_TEST_UNSET", default = "eu" } }
 config = { url = "http://stock", api-token = { env = "SANDBUS_TEST_UNSET", default = "none" } }
 build = { command = "make", workdir = "w" }
@@ -199,6 +203,8 @@ anything = { goes = [1, "x"] }
         cooldown: Duration::from_secs(1),
     };
     assert_eq!(guest.circuit_breaker, Some(breaker));
+    let quarantine = Quarantine { faults: 6, max: Duration::from_secs(10), ..Quarantine::default() };
+    assert_eq!((guest.quarantine, guest.drain), (Some(quarantine), Duration::ZERO));
     assert_eq!(guest.env["LEVEL"], "info");
     assert_eq!(guest.env["REGION"], "eu");
     assert_eq!((guest.config["url"].as_str(), guest.config["api-token"].as_str()), ("http://stock", "none"));
