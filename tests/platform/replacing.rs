@@ -110,6 +110,7 @@ async fn f35_whichever_policy_its_instances_follow_a_guest_is_replaced_ten_times
             assert_eq!(harness.answer("t/a", "which").await, number);
         }
         let [one, two] = load.end().await;
+        harness.idle().await.unwrap();
         let figures = harness.figures("t/a");
         assert_eq!((figures.completed, figures.delivered), (one + two + 10, one + two + 10));
         harness.settled().await;
