@@ -22,6 +22,10 @@ fn main() {
         println!("cargo::rustc-env={variable}={}", built.display());
         watch(&folder);
     }
+    let guests = tests.join("guests");
+    cargo(&guests, &["build", "--profile", "traced", "-p", "zoo", "--locked", "--target", TARGET]);
+    let traced = guests.join("target").join(TARGET).join("traced");
+    println!("cargo::rustc-env=TRACED_GUESTS={}", traced.display());
     watch(&root.join("guest-sdk"));
     println!("cargo::rerun-if-changed={}", root.join("wit").display());
 }
@@ -38,8 +42,12 @@ fn add_target(root: &Path) {
 }
 
 fn build(workspace: &Path) {
+    cargo(workspace, &["build", "--release", "--locked", "--target", TARGET]);
+}
+
+fn cargo(workspace: &Path, arguments: &[&str]) {
     let mut cargo = Command::new(std::env::var_os("CARGO").expect("cargo sets CARGO"));
-    cargo.args(["build", "--release", "--locked", "--target", TARGET]).current_dir(workspace);
+    cargo.args(arguments).current_dir(workspace);
     // What the outer cargo says about its own build is not meant for this one.
     for (variable, _) in std::env::vars_os() {
         let name = variable.to_string_lossy();

@@ -85,3 +85,17 @@ fn a_file_is_found_whatever_its_name() {
         assert_eq!(place.run(&format!("call {name} 'echo hi'")).ended(0).stdout, "hi\n", "{name}");
     }
 }
+
+#[test]
+fn a_guest_with_debug_information_is_told_with_file_and_line() {
+    // The compiling process has read it; the golden files show guests that have names only.
+    let place = Place::new();
+    let guest = format!("{}/zoo.wasm", env!("TRACED_GUESTS"));
+    let ran = place.run(&format!("call {guest} oob")).ended(10);
+    ran.says(&["SB0310", "zoo::faults::read_outside_memory at zoo/src/faults.rs:"]);
+    let json = place.run(&format!("call {guest} oob --json")).ended(10).stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let frames = json["fault"]["frames"].as_array().unwrap();
+    let places: Vec<&str> = frames.iter().filter_map(|frame| frame["place"].as_str()).collect();
+    assert!(places.iter().any(|place| place.starts_with("zoo/src/faults.rs:")), "{places:?}");
+}

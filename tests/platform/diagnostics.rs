@@ -5,9 +5,11 @@ use std::sync::{Arc, Mutex};
 
 use sandbus::bus::{Cause, DeadLetter};
 use sandbus::harness::Harness;
-use sandbus::{FaultReport, Platform, PlatformConfig};
+use sandbus::{
+    Allocator, CompileCache, Compiler, FaultReport, Platform, PlatformConfig, RuntimeSettings, SandboxEngine,
+};
 
-use crate::support::{Asking, engine, harness, plugin, serial, zoo};
+use crate::support::{Asking, engine, harness, plugin, runtime, serial, zoo};
 
 /// Sends a command to a zoo that has this secret; its end, its dead letter and the reports.
 async fn ended(command: &str, secret: Option<&str>) -> (Harness, DeadLetter, Vec<FaultReport>) {
@@ -199,4 +201,72 @@ async fn h42_a_function_name_with_escape_sequences_is_escaped_wherever_it_is_tol
     assert!(told.contains("\\u{1b}[2K\\nERROR forgd") && !told.contains(char::is_control), "{told:?}");
     assert!(!harness.letter("t/a").last_error.as_str().contains(char::is_control));
     harness.settled().await;
+}
+
+/// A zoo with debug information in it, on an engine that has another process compile.
+async fn traced(path: std::path::PathBuf, cache: CompileCache) -> FaultReport {
+    let settings = RuntimeSettings {
+        compiler: Compiler::Program(env!("CARGO_BIN_EXE_sandbus-under-test").into()),
+        compile_cache: cache,
+        allocator: Allocator::OnDemand,
+        ..runtime()
+    };
+    let mut guest = zoo("guest", &["t/a"]);
+    guest.path = path;
+    let engine = SandboxEngine::new(&settings).unwrap();
+    let harness = harness().engine(engine).destination(serial("t/a")).guest(guest).start().await.unwrap();
+    harness.tell("t/a", "divide").await;
+    harness.idle().await.unwrap();
+    let report = harness.faults().remove(0);
+    assert_eq!(harness.letter("t/a").last_error, report.fault.text);
+    harness.settled().await;
+    report
+}
+
+fn traced_zoo() -> std::path::PathBuf {
+    std::path::PathBuf::from(env!("TRACED_GUESTS")).join("zoo.wasm")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fault_names_file_and_line_where_the_component_carries_debug_information() {
+    // The compiling process reads it, and the cache keeps what it found: the second engine compiles nothing.
+    let directory = tempfile::tempdir().unwrap();
+    let source = std::fs::read_to_string("guests/zoo/src/faults.rs").unwrap();
+    let begins = 1 + source.lines().position(|line| line.starts_with("fn divide_unchecked")).unwrap();
+    for _ in 0..2 {
+        let report = traced(traced_zoo(), CompileCache::Path(directory.path().to_owned())).await;
+        let frame = report.own_frames().next().unwrap();
+        assert!(frame.function.as_deref().unwrap().contains("divide_unchecked"), "{frame}");
+        let place = frame.place.as_deref().unwrap();
+        // Within the function itself, although the division is the library's.
+        let line: usize = place.strip_prefix("zoo/src/faults.rs:").expect(place).parse().unwrap();
+        assert!((begins..begins + 9).contains(&line), "{place}");
+        let told = format!("{frame}");
+        assert!(report.fault.text.as_str().contains(&told), "{}", report.fault.text);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h42_broken_debug_information_costs_the_lines_and_nothing_else() {
+    // The component is good, and runs; names are what is left, or lines that are wrong.
+    let whole = std::fs::read(traced_zoo()).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    for name in [&b".debug_line"[..], b".debug_info", b".debug_abbrev"] {
+        let mut broken = whole.clone();
+        for place in 0..whole.len() - name.len() {
+            // Behind the name of the section: its contents.
+            if &whole[place..place + name.len()] == name && whole.len() > place + 200 {
+                let contents = &mut broken[place + name.len() + 12..place + 150];
+                contents.iter_mut().enumerate().for_each(|(n, byte)| *byte = (n * 89) as u8);
+            }
+        }
+        assert!(broken != whole);
+        let path = directory.path().join("zoo.wasm");
+        std::fs::write(&path, broken).unwrap();
+        let report = traced(path, CompileCache::Off).await;
+        assert!(
+            report.frames.iter().any(|frame| frame.to_string().contains("divide_unchecked")),
+            "{report:?}"
+        );
+    }
 }

@@ -93,7 +93,9 @@ pub(super) fn document(report: &FaultReport) -> Json {
     let frames: Vec<Json> = report
         .frames
         .iter()
-        .map(|frame| json!({ "function": frame.function, "offset_bytes": frame.offset }))
+        .map(
+            |frame| json!({ "function": frame.function, "offset_bytes": frame.offset, "place": frame.place }),
+        )
         .collect();
     json!({
         "kind": "event", "v": 1, "event": "fault",

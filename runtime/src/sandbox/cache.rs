@@ -8,7 +8,9 @@ use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-/// Machine code behind its checksum: what stands in a file of the cache, and what a compiling process answers.
+use super::places::Places;
+
+/// A checksum, the table of places behind its length, and machine code: what stands in a file of the cache, and what a compiling process answers.
 pub(super) struct Compiled(Vec<u8>);
 
 /// The cache's own directory.
@@ -34,10 +36,15 @@ const CHECKSUM_BYTES: usize = 32;
 const UNFINISHED_AGE: Duration = Duration::from_secs(3_600);
 
 impl Compiled {
-    /// Puts the checksum in front of machine code that was just made.
-    pub(super) fn new(code: &[u8]) -> Self {
-        let mut bytes = Sha256::digest(code).to_vec();
+    /// Puts the checksum in front of what was just made.
+    pub(super) fn new(code: &[u8], places: &Places) -> Self {
+        let places = places.to_bytes();
+        let mut bytes = vec![0; CHECKSUM_BYTES];
+        bytes.extend((places.len() as u64).to_le_bytes());
+        bytes.extend(places);
         bytes.extend_from_slice(code);
+        let (checksum, rest) = bytes.split_at_mut(CHECKSUM_BYTES);
+        checksum.copy_from_slice(&Sha256::digest(rest));
         Self(bytes)
     }
 
@@ -47,24 +54,28 @@ impl Compiled {
         (Sha256::digest(code).as_slice() == checksum).then_some(Self(bytes))
     }
 
-    fn code(&self) -> &[u8] {
-        self.0.get(CHECKSUM_BYTES..).unwrap_or_default()
+    /// The table and the code.
+    fn parts(&self) -> Option<(&[u8], &[u8])> {
+        let (length, rest) = self.0.get(CHECKSUM_BYTES..)?.split_first_chunk()?;
+        rest.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)
     }
 
     pub(super) fn into_bytes(self) -> Vec<u8> {
         self.0
     }
 
-    /// Turns machine code into a component; none if the engine finds that it is another one's.
+    /// Turns machine code into a component, with its places; none if the engine finds that it is another one's.
     #[allow(unsafe_code, reason = "wasmtime offers no other way to load compiled code")]
-    pub(super) fn load(&self, engine: &Engine) -> Option<Component> {
+    pub(super) fn load(&self, engine: &Engine) -> Option<(Component, Places)> {
+        let (places, code) = self.parts()?;
         // SAFETY: `deserialize` runs the machine code it is given, so that the code must come from `Component::serialize`
         // or `Engine::precompile_component`. A `Compiled` has three sources. Two are this process's own compiler and one
         // that it started itself, of a program that it trusts as itself, whose answer came over a pipe that nobody else
         // holds. The third is a file of the cache, a directory of our own, which only this user can write to (mode 0700,
         // checked when opened). The checksum tells that nothing is missing, and wasmtime itself refuses code of another
         // version or other settings.
-        unsafe { Component::deserialize(engine, self.code()) }.ok()
+        let component = unsafe { Component::deserialize(engine, code) }.ok()?;
+        Some((component, Places::from_bytes(places)))
     }
 }
 
@@ -82,16 +93,16 @@ impl Cache {
     }
 
     /// The compiled component of this digest, if it is here and whole.
-    pub(super) fn get(&self, engine: &Engine, digest: &str) -> Option<Component> {
+    pub(super) fn get(&self, engine: &Engine, digest: &str) -> Option<(Component, Places)> {
         let path = self.file(digest);
         let bytes = std::fs::read(&path).ok()?;
-        let component = Compiled::checked(bytes).and_then(|compiled| compiled.load(engine));
-        if component.is_none() {
+        let found = Compiled::checked(bytes).and_then(|compiled| compiled.load(engine));
+        if found.is_none() {
             tracing::warn!(path = %path.display(), "damaged entry in the cache of compiled components: compiling anew");
             // It is not looked at again; where it cannot be removed it is replaced.
             let _ = std::fs::remove_file(&path);
         }
-        component
+        found
     }
 
     /// Keeps a compiled component. A failure costs the next start some time, so that it is said and not more.

@@ -9,6 +9,7 @@ use wasmtime::Engine;
 
 use super::cache::Compiled;
 use super::compile::{ARGUMENT, Order, answer};
+use super::debug_lines;
 use super::engine::{config, engine_hash};
 use crate::limits;
 use crate::settings::{Allocator, RuntimeSettings};
@@ -73,7 +74,7 @@ fn compile() -> (u8, Vec<u8>) {
         return (answer::UNLIMITED, text(&error));
     }
     match engine.precompile_component(&component) {
-        Ok(code) => (answer::COMPILED, Compiled::new(&code).into_bytes()),
+        Ok(code) => (answer::COMPILED, Compiled::new(&code, &debug_lines::places(&component)).into_bytes()),
         Err(error) => failed(&error),
     }
 }

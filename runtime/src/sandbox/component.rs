@@ -10,6 +10,7 @@ use super::compile::CompileError;
 use super::engine::SandboxEngine;
 use super::listening::{Listening, MessagingInterface, Shape, recognise};
 use super::load::Opened;
+use super::places::Places;
 use super::prescan::{ComponentFigures, PrescanError};
 use crate::host::bindings::exports::sandbus::bus::lifecycle;
 use crate::host::{HostState, OFFERED, is_offered, link};
@@ -23,6 +24,8 @@ pub struct Loaded {
     pub(super) pre: InstancePre<HostState>,
     pub(super) listener: Option<Listening>,
     pub(super) lifecycle: Option<Arc<lifecycle::GuestIndices>>,
+    /// Where in the source its instructions stand.
+    pub(super) places: Arc<Places>,
     /// SHA-256 of the component's bytes, in hexadecimal.
     pub digest: Arc<str>,
     /// Bytes of the component.
@@ -130,7 +133,7 @@ fn list(names: &[String]) -> String {
 impl SandboxEngine {
     /// Compares what a component imports and exports with what the host offers and calls.
     pub(super) fn check(&self, opened: &Opened) -> Result<Loaded, LoadError> {
-        let Opened { component, digest, bytes, figures, path } = opened;
+        let Opened { component, places, digest, bytes, figures, path } = opened;
         let (digest, path) = (Arc::clone(digest), path.clone());
         let types = component.component_type();
         // Sorted: their order in the file is the toolchain's, and changes from build to build.
@@ -171,6 +174,7 @@ impl SandboxEngine {
             pre,
             listener,
             lifecycle,
+            places: Arc::new(places.clone()),
             digest,
             bytes: bytes.len(),
             figures: *figures,

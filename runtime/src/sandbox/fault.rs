@@ -5,7 +5,7 @@ use sandbus_bus::{Cause, Fault};
 use wasmtime::Trap;
 use wasmtime_wasi::I32Exit;
 
-use super::report;
+use super::report::{FaultFrame, is_own};
 use crate::host::Denied;
 
 /// Frames of the guest's own code that a text names.
@@ -18,6 +18,8 @@ pub(super) struct Circumstances<'a> {
     pub(super) fuel: u64,
     /// The last of standard error.
     pub(super) stderr: &'a str,
+    /// The stack.
+    pub(super) frames: &'a [FaultFrame],
 }
 
 /// Classifies the engine's error.
@@ -26,11 +28,11 @@ pub(super) fn classify(error: &wasmtime::Error, circumstances: &Circumstances<'_
     if trap == Some(&Trap::OutOfFuel) {
         return Fault::new(
             Cause::OutOfFuel,
-            format!("used all of its {} fuel{}", circumstances.fuel, frames(error)),
+            format!("used all of its {} fuel{}", circumstances.fuel, frames(circumstances.frames)),
         );
     }
     if let Some(denied) = circumstances.memory_denied {
-        return Fault::new(Cause::Memory, format!("{denied} and stopped{}", frames(error)));
+        return Fault::new(Cause::Memory, format!("{denied} and stopped{}", frames(circumstances.frames)));
     }
     let what = match (error.downcast_ref::<I32Exit>(), trap) {
         (Some(exit), _) => format!("called exit with code {}", exit.0),
@@ -39,7 +41,7 @@ pub(super) fn classify(error: &wasmtime::Error, circumstances: &Circumstances<'_
         // Errors of the host's own functions, such as the limit of what the host allocates, are no `Trap`.
         (None, None) => error.root_cause().to_string(),
     };
-    Fault::new(Cause::Trap, format!("{what}{}", frames(error)))
+    Fault::new(Cause::Trap, format!("{what}{}", frames(circumstances.frames)))
 }
 
 /// A Rust panic ends in `unreachable`; its text is on standard error only.
@@ -56,9 +58,9 @@ fn panicked(stderr: &str) -> String {
 }
 
 /// The guest's own functions on the stack, the innermost first.
-fn frames(error: &wasmtime::Error) -> String {
-    let frames = report::frames(error).into_iter().filter_map(|frame| frame.function);
-    let names: Vec<String> = frames.filter(|name| report::is_own(name)).take(FRAMES_NAMED).collect();
+fn frames(frames: &[FaultFrame]) -> String {
+    let own = frames.iter().filter(|frame| frame.function.as_deref().is_some_and(is_own));
+    let names: Vec<String> = own.take(FRAMES_NAMED).map(ToString::to_string).collect();
     if names.is_empty() { String::new() } else { format!(" (in {})", names.join(", called by ")) }
 }
 
@@ -66,7 +68,8 @@ fn frames(error: &wasmtime::Error) -> String {
 mod tests {
     use super::*;
 
-    const NONE: Circumstances<'static> = Circumstances { memory_denied: None, fuel: 100, stderr: "" };
+    const NONE: Circumstances<'static> =
+        Circumstances { memory_denied: None, fuel: 100, stderr: "", frames: &[] };
 
     #[test]
     fn the_cause_is_told_from_trap_denial_and_exit() {

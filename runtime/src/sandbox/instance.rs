@@ -104,9 +104,12 @@ impl GuestInstance {
                 Outcome::Faulted(by.fault())
             }
             Ok(Ok(Err(error))) => {
-                frames = report::frames(&error);
+                frames = report::frames(&error, &self.build.loaded.places);
                 let memory_denied = self.store.data().limiter.denied;
-                Outcome::Faulted(classify(&error, &Circumstances { memory_denied, fuel, stderr: &stderr }))
+                Outcome::Faulted(classify(
+                    &error,
+                    &Circumstances { memory_denied, fuel, stderr: &stderr, frames: &frames },
+                ))
             }
             Err(_) => Outcome::faulted(Cause::Deadline, delivery.deadline_text()),
         };
@@ -193,8 +196,8 @@ impl GuestInstance {
                 return Ok(answer.map_err(mask));
             }
             Ok(Err(error)) => {
-                frames = report::frames(&error);
-                classify(&error, &Circumstances { memory_denied, fuel, stderr: &stderr })
+                frames = report::frames(&error, &self.build.loaded.places);
+                classify(&error, &Circumstances { memory_denied, fuel, stderr: &stderr, frames: &frames })
             }
             Err(_) => {
                 let allowed = self.store.data().facts.limits.activate_deadline;

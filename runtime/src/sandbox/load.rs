@@ -10,11 +10,13 @@ use super::cache::Compiled;
 use super::compile::{Cancel, CompileError};
 use super::component::{LoadError, Loaded};
 use super::engine::SandboxEngine;
+use super::places::Places;
 use super::prescan::{ComponentFigures, prescan};
 
 /// A component that is compiled, with the bytes that it was compiled from.
 pub(super) struct Opened {
     pub(super) component: Component,
+    pub(super) places: Places,
     pub(super) digest: Arc<str>,
     pub(super) bytes: Vec<u8>,
     pub(super) figures: ComponentFigures,
@@ -71,14 +73,19 @@ impl SandboxEngine {
         let bytes = read(path, &shown, self.component_bytes_max)?;
         let figures = prescan(&bytes).map_err(|source| LoadError::Prescan { path: shown.clone(), source })?;
         let digest: Arc<str> = Arc::from(hex(&Sha256::digest(&bytes)));
-        let component = self.compile(&bytes, &digest, cancel).map_err(|error| match error {
+        let (component, places) = self.compile(&bytes, &digest, cancel).map_err(|error| match error {
             CompileError::Invalid(reason) => LoadError::Compile { path: shown.clone(), reason },
             source => LoadError::NotCompiled { path: shown.clone(), source },
         })?;
-        Ok(Opened { component, digest, bytes, figures, path: shown })
+        Ok(Opened { component, places, digest, bytes, figures, path: shown })
     }
 
-    fn compile(&self, bytes: &[u8], digest: &str, cancel: &Cancel) -> Result<Component, CompileError> {
+    fn compile(
+        &self,
+        bytes: &[u8],
+        digest: &str,
+        cancel: &Cancel,
+    ) -> Result<(Component, Places), CompileError> {
         let cached = || self.cache.as_ref().and_then(|cache| cache.get(&self.engine, digest));
         let keep = |compiled: Compiled| {
             if let Some(cache) = &self.cache {
@@ -90,17 +97,18 @@ impl SandboxEngine {
         }
         if let Some(elsewhere) = &self.elsewhere {
             return elsewhere.compile(bytes, cancel, cached, |compiled| {
-                let component = compiled.load(&self.engine)?;
+                let loaded = compiled.load(&self.engine)?;
                 keep(compiled);
-                Some(component)
+                Some(loaded)
             });
         }
         let invalid = |error: wasmtime::Error| CompileError::Invalid(format!("{error:#}"));
         let component = Component::new(&self.engine, bytes).map_err(invalid)?;
         if self.cache.is_some() {
-            keep(Compiled::new(&component.serialize().map_err(invalid)?));
+            keep(Compiled::new(&component.serialize().map_err(invalid)?, &Places::default()));
         }
-        Ok(component)
+        // Debug information is not read in this process.
+        Ok((component, Places::default()))
     }
 }
 

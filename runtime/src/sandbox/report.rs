@@ -8,6 +8,7 @@ use std::time::Duration;
 use sandbus_bus::{Cause, Delivery, ErrorText, Fault, Message, Usage};
 use wasmtime::WasmBacktrace;
 
+use super::places::Places;
 use crate::host::escaped;
 
 /// Everything that is known of one fault.
@@ -46,6 +47,8 @@ pub struct FaultFrame {
     pub function: Option<String>,
     /// Where in the component's bytes.
     pub offset: Option<usize>,
+    /// File and line, `src/lib.rs:42`; none without debug information, and where this process compiled the component itself.
+    pub place: Option<String>,
 }
 
 /// Takes reports of faults. It is called in the task of the call that faulted and must not wait.
@@ -67,10 +70,11 @@ impl FaultReport {
 impl fmt::Display for FaultFrame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.function, self.offset) {
-            (Some(function), _) => f.write_str(function),
-            (None, Some(offset)) => write!(f, "a function without a name, at byte {offset:#x}"),
-            (None, None) => f.write_str("a function without a name"),
+            (Some(function), _) => f.write_str(function)?,
+            (None, Some(offset)) => write!(f, "a function without a name, at byte {offset:#x}")?,
+            (None, None) => f.write_str("a function without a name")?,
         }
+        self.place.iter().try_for_each(|place| write!(f, " at {place}"))
     }
 }
 
@@ -146,11 +150,12 @@ impl Occasion<'_> {
 }
 
 /// The functions on the stack, the innermost first.
-pub(super) fn frames(error: &wasmtime::Error) -> Vec<FaultFrame> {
+pub(super) fn frames(error: &wasmtime::Error, places: &Places) -> Vec<FaultFrame> {
     let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return Vec::new() };
     let frame = |frame: &wasmtime::FrameInfo| FaultFrame {
         function: frame.func_name().map(readable),
         offset: frame.module_offset(),
+        place: frame.module_offset().and_then(|offset| places.at(offset)),
     };
     backtrace.frames().iter().map(frame).collect()
 }
@@ -245,7 +250,7 @@ mod tests {
             fuel_max: Some(9),
             took: Duration::from_millis(3),
         };
-        let frame = FaultFrame { function: Some("shop::total".to_owned()), offset: Some(7) };
+        let frame = FaultFrame { function: Some("shop::total".to_owned()), offset: Some(7), place: None };
         let fault = Fault::new(Cause::OutOfFuel, "used all of its 9 fuel");
         let usage = Usage { fuel: Some(9), memory_bytes: Some(64) };
         let (guest, build) = (Arc::from("shop"), Arc::from("0123abcd"));
