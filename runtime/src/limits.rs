@@ -108,7 +108,8 @@ pub const COMPONENT_SEGMENTS_MAX: usize = 50_000;
 pub const COMPONENT_ELEMENTS_MAX: usize = 200_000;
 /// Bytes of the names of imports and exports; CPython has 148 KiB, and names of C++ are longer.
 pub const COMPONENT_NAME_BYTES_MAX: usize = 4 << 20;
-/// Address space of a compiling process, in bytes; the largest guest known needs 370 MiB.
+/// Address space of a compiling process beyond what it starts with, in bytes; CPython needs 570 MiB, of which 370 MiB are
+/// used.
 pub const COMPILE_MEMORY_BYTES_MAX: usize = 1 << 30;
 /// Processor time of a compiling process; the largest guest known needs 10 s.
 pub const COMPILE_CPU_MAX: Duration = Duration::from_secs(30);

@@ -205,6 +205,8 @@ impl Elsewhere {
             .arg(ARGUMENT)
             .env_clear()
             .env("RAYON_NUM_THREADS", threads.min(limits::COMPILE_THREADS_MAX).to_string())
+            // Else our allocator reserves a gigabyte of address space before it is limited.
+            .env("MIMALLOC_ARENA_RESERVE", "0")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -91,7 +91,8 @@ fn failed(error: &wasmtime::Error) -> (u8, Vec<u8>) {
 
 /// Limits this process. No file may be written; the end leaves no core.
 fn limit(order: &Order) -> rustix::io::Result<()> {
-    lower(Resource::As, order.memory_bytes_max, 0)?;
+    // Besides what is mapped already: an allocator may have reserved much more than it uses.
+    lower(Resource::As, mapped_bytes().saturating_add(order.memory_bytes_max), 0)?;
     // At the first number it is told, at the second it is killed: only the first tells what ended it.
     lower(Resource::Cpu, order.cpu_seconds_max, 1)?;
     lower(Resource::Core, 0, 0)?;
@@ -99,6 +100,14 @@ fn limit(order: &Order) -> rustix::io::Result<()> {
     // Where the priority cannot be lowered it is as low as it may be.
     let _ = rustix::process::nice(19);
     Ok(())
+}
+
+/// Address space of this process, in bytes; nothing where the system does not tell.
+fn mapped_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let size = status.lines().find_map(|line| line.strip_prefix("VmSize:"));
+    let kib = size.and_then(|size| size.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    kib.unwrap_or_default().saturating_mul(1024)
 }
 
 /// Sets a limit for good, and a little later the last one. What is limited more already stays so.
