@@ -3,9 +3,11 @@
 use std::time::{Duration, Instant};
 
 use sandbus::GuestSettings;
-use sandbus::bus::{MessageListener, Outcome, Outgoing, Registered, Reply, RequestError, listener_fn};
+use sandbus::bus::{
+    MessageListener, Outcome, Outgoing, Registered, Reply, RequestError, Workers, listener_fn,
+};
 
-use crate::support::{Asking, Granting, harness, plugin, sample, serial, synchronous, zoo_that};
+use crate::support::{Asking, Granting, harness, parallel, plugin, sample, serial, synchronous, zoo_that};
 
 const ABLE: &str = "acme/n8k5_able";
 
@@ -161,6 +163,30 @@ async fn ex_6_ten_listeners_of_a_serial_destination_share_one_worker() {
     assert_eq!((of.workers_active, of.workers_current, of.workers_largest), (0, 1, 1));
     assert_eq!((of.workers_max, of.workers_core, of.listeners.len()), (1, 1, 10));
     assert_eq!((of.pending, of.finished), (0, 1));
+    harness.settled().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ex_7_ten_listeners_of_a_parallel_destination_each_receive_a_message_once() {
+    // Parallel means one entry a listener, and as many workers as there is work for: never more than may be.
+    let able = "acme/w3r2_able";
+    let mut config = parallel(able);
+    config.workers = Workers { core: 10, max: 20, ..config.workers };
+    let mut builder = harness().destination(config);
+    for number in 0..10 {
+        builder = builder.guest(zoo_that("note", &format!("listener-{number}"), &[able]));
+    }
+    let harness = builder.start().await.unwrap();
+    harness.tell(able, "foo").await;
+    harness.idle().await.unwrap();
+    let mut guests: Vec<String> = harness.logs().iter().map(|line| line.guest.to_string()).collect();
+    guests.sort();
+    assert_eq!(guests, (0..10).map(|number| format!("listener-{number}")).collect::<Vec<_>>());
+    let of = harness.figures(able);
+    assert_eq!((of.workers_max, of.workers_core, of.workers_active, of.pending), (20, 10, 0, 0));
+    assert!((1..=10).contains(&of.workers_current), "{of:?}");
+    assert!((of.workers_current..=10).contains(&of.workers_largest), "{of:?}");
+    assert_eq!((of.completed, of.delivered), (10, 10));
     harness.settled().await;
 }
 

@@ -38,6 +38,39 @@ env = { DB_TOKEN = { env = \"DB_TOKEN\" } }
     assert_eq!(to_toml(&manifest), wanted);
 }
 
+/// The settings of the one destination of this manifest that are in force, as lines.
+fn in_force(manifest: &str) -> Vec<String> {
+    let all = effective(&good(manifest));
+    let own = all.into_iter().filter(|value| value.key.starts_with("destinations."));
+    own.map(|value| format!("{} = {} ({})", value.key, value.value, value.origin)).collect()
+}
+
+#[test]
+fn ex_8_the_settings_of_a_destination_in_force_are_told_those_that_nobody_set_too() {
+    // Whoever reads them needs no table of defaults beside them.
+    let told = in_force("[destinations.\"acme/w3r2_able\"]\ntype = \"serial\"");
+    for line in [
+        "type = \"serial\"",
+        "max-queue-size = 10_000",
+        "rejected-execution = \"abort\"",
+        "workers.core = 1",
+        "workers.max = 1",
+    ] {
+        let wanted = format!("destinations.\"acme/w3r2_able\".{line}");
+        assert!(told.iter().any(|value| value.starts_with(&wanted)), "{wanted} in {told:#?}");
+    }
+}
+
+#[test]
+fn queue_12_what_is_in_force_without_queue_settings_is_a_bound_in_messages_and_one_in_bytes() {
+    for kind in ["parallel", "serial"] {
+        let told = in_force(&format!("[destinations.x]\ntype = \"{kind}\""));
+        for line in ["max-queue-size = 10_000 (default)", "max-queue-bytes = \"64MiB\" (default)"] {
+            assert!(told.contains(&format!("destinations.x.{line}")), "{line} in {told:#?}");
+        }
+    }
+}
+
 #[test]
 fn every_setting_survives_being_written_and_read() {
     let manifest = good(EVERYTHING);
