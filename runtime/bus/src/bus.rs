@@ -107,8 +107,8 @@ impl Shared {
 impl Drop for Shared {
     /// The last clone of the bus is gone: nobody can send any more, and its workers end.
     fn drop(&mut self) {
-        self.destinations.all_just_now().iter().for_each(|destination| destination.abandon());
-        self.changes.lock().hidden().for_each(|destination| destination.abandon());
+        let registry = self.changes.lock();
+        registry.shown().chain(registry.hidden()).for_each(|destination| destination.abandon());
     }
 }
 
@@ -141,10 +141,7 @@ impl Bus {
     /// The names of all destinations, sorted.
     #[must_use]
     pub fn destinations(&self) -> Vec<DestinationName> {
-        let all = self.shared.destinations.all(&self.shared.changes.lock());
-        let mut names: Vec<_> = all.iter().map(|destination| destination.name.clone()).collect();
-        names.sort();
-        names
+        self.shared.changes.lock().shown().map(|destination| destination.name.clone()).collect()
     }
 
     /// Whether a destination of this name exists.

@@ -84,9 +84,8 @@ impl Bus {
     fn accepted_if_resting(&self) -> Option<u64> {
         // Under the lock: one that is hidden, or shown again, meanwhile must not be missed.
         let registry = self.shared.changes.lock();
-        let shown = self.shared.destinations.all(&registry);
         let mut accepted = 0;
-        for destination in shown.iter().chain(registry.hidden()) {
+        for destination in registry.shown().chain(registry.hidden()) {
             if destination.counters.running.get() > 0 || destination.state().is_busy() {
                 return None;
             }

@@ -95,8 +95,7 @@ impl Bus {
         // Under the lock: a destination that appears meanwhile takes over how its listeners stand.
         let registry = self.shared.changes.lock();
         registry.hidden().for_each(|destination| _ = destination.suspend(listener, suspended));
-        let all = self.shared.destinations.all(&registry);
-        all.iter().filter(|destination| destination.suspend(listener, suspended)).count()
+        registry.shown().filter(|destination| destination.suspend(listener, suspended)).count()
     }
 
     /// Has the bus let go of instances of a listener that are not usable any more, wherever workers keep them.

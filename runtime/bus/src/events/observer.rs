@@ -195,9 +195,9 @@ impl Bus {
         {
             // Under the lock that every destination and listener comes and goes under: what exists is told, what comes
             // after it is told as it comes.
-            let _registry = self.shared.changes.lock();
+            let registry = self.shared.changes.lock();
             let existing = match &watcher.filter {
-                EventFilter::All => self.shared.existing(),
+                EventFilter::All => self.shared.existing(&registry),
                 EventFilter::Destination(name) => self.shared.existing_at(name.as_str()),
             };
             hub.arrive(&watcher, existing)?;

@@ -32,7 +32,7 @@ impl Shared {
             hidden.register(Arc::clone(listener))?;
         }
         match active.listeners().last() {
-            Some(slot) if active.is_events => self.events.listens(slot, self.existing()),
+            Some(slot) if active.is_events => self.events.listens(slot, self.existing(registry)),
             Some(slot) => self.events.push(|| registered(name, &slot.name)),
             None => {}
         }
@@ -163,8 +163,7 @@ impl Bus {
         let here = |destination: &&Arc<Destination>| {
             destination.listeners().iter().any(|slot| &*slot.name == listener)
         };
-        let all = self.shared.destinations.all(&registry);
-        let now = all.iter().filter(here).map(|destination| destination.name.clone());
+        let now = registry.shown().filter(here).map(|destination| destination.name.clone());
         let waits = registry.early.iter().filter(|(_, waiting)| waiting.iter().any(|l| l.name() == listener));
         let mut names: Vec<_> = now.chain(waits.map(|(name, _)| name.clone())).collect();
         names.sort();

@@ -5,6 +5,7 @@ mod listeners;
 mod table;
 mod tell;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::bus::{Bus, Shared};
@@ -19,9 +20,11 @@ use crate::registration::ListenerSet;
 use crate::sync::HashMap;
 pub(crate) use table::Table;
 
-/// What the table of active destinations does not show.
+/// All that is known by name, also what the table of look-ups does not show.
 #[derive(Default)]
 pub(crate) struct Registry {
+    /// Destinations that senders see: those of the table.
+    shown: BTreeMap<DestinationName, Arc<Destination>>,
     /// Listeners whose destination does not exist yet.
     early: HashMap<DestinationName, Vec<Arc<dyn MessageListener>>>,
     /// Destinations that one of a higher ranking hides, or that are being destroyed after another took over; the highest
@@ -51,6 +54,11 @@ pub struct Destroyed {
 }
 
 impl Registry {
+    /// All destinations that senders see, by name.
+    pub(crate) fn shown(&self) -> impl Iterator<Item = &Arc<Destination>> {
+        self.shown.values()
+    }
+
     /// All destinations that senders do not see.
     pub(crate) fn hidden(&self) -> impl Iterator<Item = &Arc<Destination>> {
         self.hidden.values().flatten()
@@ -98,9 +106,7 @@ impl Shared {
     /// All destinations, those that are hidden too.
     pub(crate) fn everywhere(&self) -> Vec<Arc<Destination>> {
         let registry = self.changes.lock();
-        let mut all = self.destinations.all(&registry);
-        all.extend(registry.hidden().cloned());
-        all
+        registry.shown().chain(registry.hidden()).cloned().collect()
     }
 
     fn make(self: &Arc<Self>, config: DestinationConfig, ranking: i32) -> Arc<Destination> {
@@ -108,20 +114,21 @@ impl Shared {
     }
 
     pub(crate) fn add_built_in(self: &Arc<Self>) {
-        let registry = self.changes.lock();
+        let mut registry = self.changes.lock();
         if let Ok(name) = DestinationName::new(DEFAULT_RESPONSE) {
-            self.publish(&registry, self.make(DestinationConfig::built_in_synchronous(name), 0));
+            self.publish(&mut registry, self.make(DestinationConfig::built_in_synchronous(name), 0));
         }
         if let Ok(name) = DestinationName::new(EVENTS) {
             let events = self.make(DestinationConfig::built_in_events(name), 0);
             self.events.feeds(&events);
-            self.publish(&registry, events);
+            self.publish(&mut registry, events);
         }
     }
 
     /// Has senders see `destination` under its name.
-    fn publish(&self, held: &Registry, destination: Arc<Destination>) {
-        self.destinations.publish(held, destination);
+    fn publish(&self, registry: &mut Registry, destination: Arc<Destination>) {
+        registry.shown.insert(destination.name.clone(), Arc::clone(&destination));
+        self.destinations.publish(registry, destination);
     }
 
     fn add(
@@ -134,7 +141,7 @@ impl Shared {
         if self.ranks_in(registry, name.as_str()).iter().any(|known| known.ranking == ranking) {
             return Err(DestinationError::AlreadyExists { destination: name, ranking });
         }
-        let count = self.destinations.len() + registry.hidden().count();
+        let count = registry.shown.len() + registry.hidden().count();
         if count >= limits::DESTINATIONS_MAX {
             return Err(DestinationError::TooManyDestinations(count));
         }
@@ -228,6 +235,7 @@ impl Shared {
                 }
                 None => {
                     gone.listeners().iter().for_each(|slot| self.tell_unregistered(name, &slot.name));
+                    registry.shown.remove(name.as_str());
                     self.destinations.remove(registry, name.as_str());
                     self.tell_removed(gone);
                 }

@@ -1,5 +1,5 @@
 //! The table of the destinations that senders see, by name. A look-up takes no lock; a change copies one part of many, so that
-//! making the next destination costs little however many there are. It knows no rankings.
+//! making the next destination costs little however many there are. It knows no rankings and lists nothing.
 
 use std::hash::BuildHasher;
 use std::sync::Arc;
@@ -9,26 +9,24 @@ use hashbrown::HashTable;
 
 use super::Registry;
 use crate::destination::Destination;
-use crate::sync::{AtomicUsize, Ordering, RandomState};
+use crate::sync::RandomState;
 
 type Part = HashTable<Arc<Destination>>;
 
 /// In how many parts the table stands: a change copies the destinations of one of them.
 const PARTS: usize = 128;
 
-/// Read at every send; changed under the lock of the registry, which every change has to show.
+/// Read at every send; changed under the lock of the registry, which every change has to show, and which lists what is in it.
 pub(crate) struct Table {
     parts: Vec<ArcSwap<Part>>,
     hasher: RandomState,
-    /// How many destinations there are in all of them.
-    count: AtomicUsize,
 }
 
 impl Default for Table {
     fn default() -> Self {
         let empty = Arc::<Part>::default();
         let parts = (0..PARTS).map(|_| ArcSwap::new(Arc::clone(&empty))).collect();
-        Self { parts, hasher: RandomState::default(), count: AtomicUsize::new(0) }
+        Self { parts, hasher: RandomState::default() }
     }
 }
 
@@ -67,20 +65,6 @@ impl Table {
         self.change(name, |_, _| {});
     }
 
-    /// All destinations at one moment.
-    pub(crate) fn all(&self, _held: &Registry) -> Vec<Arc<Destination>> {
-        self.all_just_now()
-    }
-
-    /// The same beside changes: whoever reads it takes one that comes or goes meanwhile or leaves it.
-    pub(crate) fn all_just_now(&self) -> Vec<Arc<Destination>> {
-        self.parts.iter().flat_map(|part| part.load().iter().cloned().collect::<Vec<_>>()).collect()
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.count.load(Ordering::Relaxed)
-    }
-
     fn part(&self, hash: u64) -> Option<&ArcSwap<Part>> {
         // The table within a part goes by the lowest bits and the seven highest ones.
         self.parts.get((hash >> 32) as usize % PARTS)
@@ -91,13 +75,10 @@ impl Table {
         let hash = self.hasher.hash_one(name);
         let Some(part) = self.part(hash) else { return };
         let mut changed = Part::clone(&part.load());
-        let before = changed.len();
         if let Ok(known) = changed.find_entry(hash, |known| known.name.as_str() == name) {
             known.remove();
         }
         and_then(&mut changed, hash);
-        self.count.fetch_add(changed.len(), Ordering::Relaxed);
-        self.count.fetch_sub(before, Ordering::Relaxed);
         part.store(Arc::new(changed));
     }
 }

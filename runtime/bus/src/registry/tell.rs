@@ -7,6 +7,7 @@ use crate::bus::Shared;
 use crate::destination::Destination;
 use crate::events::Event;
 use crate::name::DestinationName;
+use crate::registry::Registry;
 
 impl Shared {
     pub(super) fn tell_added(&self, destination: &Destination) {
@@ -29,10 +30,8 @@ impl Shared {
     }
 
     /// What exists, as events; to be asked under the lock of the registry.
-    pub(crate) fn existing(&self) -> Vec<Event> {
-        let mut all = self.destinations.all_just_now();
-        all.sort_by(|a, b| a.name.cmp(&b.name));
-        all.iter().flat_map(existing_of).collect()
+    pub(crate) fn existing(&self, registry: &Registry) -> Vec<Event> {
+        registry.shown().flat_map(existing_of).collect()
     }
 
     /// What exists of one name.
