@@ -221,6 +221,7 @@ impl Shared {
         }
         let hops_max = self.config.hops_max;
         if origin.hop_count > hops_max {
+            destination.counters.reject(RejectReason::HopsExceeded);
             return Err(SendError::HopsExceeded { hops: origin.hop_count, hops_max });
         }
         let bytes = body.size_bytes();

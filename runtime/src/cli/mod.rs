@@ -43,7 +43,9 @@ pub fn main() -> ExitCode {
     let Some(command) = arguments.command else {
         return output.answer(&args::overview()).unwrap_or_else(|code| code);
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let started =
+        enough_descriptors().and_then(|()| tokio::runtime::Builder::new_multi_thread().enable_all().build());
+    let runtime = match started {
         Ok(runtime) => runtime,
         Err(error) => {
             let problem = Problem::caused_by(Code::HostFailed, "cannot start the async runtime", &error);
@@ -57,6 +59,13 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(problems) => output.fail(&problems),
     }
+}
+
+/// Whether there are as many file descriptors as the async runtime takes when it starts: where it finds none for its signals,
+/// it panics instead of telling.
+fn enough_descriptors() -> std::io::Result<()> {
+    let taken: std::io::Result<Vec<_>> = (0..3).map(|_| std::os::unix::net::UnixStream::pair()).collect();
+    taken.map(drop)
 }
 
 async fn dispatch(command: Command, global: &args::Global, output: &Output) -> Result<ExitCode, Problems> {

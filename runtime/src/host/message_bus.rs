@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sandbus_bus::{DEFAULT_RESPONSE, ErrorText, Origin, Outgoing, SendError};
+use sandbus_bus::{DEFAULT_RESPONSE, ErrorText, MessageId, Origin, Outgoing, RequestError, SendError};
 
 use super::bindings::sandbus::bus::message_bus::Host;
 use super::bindings::sandbus::bus::types as wire;
@@ -20,6 +20,9 @@ impl Host for HostState {
             Ok((origin, message)) => self.facts.bus.send_as(&origin, &destination, message).await,
             Err(error) => Err(error),
         };
+        if let Err(error) = &sent {
+            self.say_rounds(&destination, error);
+        }
         Ok(sent.map(|id| id.to_string()).map_err(wire_send_error))
     }
 
@@ -35,6 +38,9 @@ impl Host for HostState {
             Ok((origin, message)) => self.facts.bus.request_as(&origin, &destination, message, timeout).await,
             Err(error) => Err(error.into()),
         };
+        if let Err(RequestError::NotSent(error)) = &answered {
+            self.say_rounds(&destination, error);
+        }
         Ok(answered.map(|reply| wire_reply(&reply)).map_err(wire_request_error))
     }
 
@@ -52,6 +58,9 @@ impl Host for HostState {
             }
             Err(error) => Err(error.into()),
         };
+        if let Err(RequestError::NotSent(error)) = &answered {
+            self.say_rounds(&destination, error);
+        }
         Ok(answered.map(|reply| reply.as_ref().map(wire_reply)).map_err(wire_request_error))
     }
 }
@@ -108,9 +117,25 @@ impl HostState {
         // The name is the guest's: escaped and cut before it comes near a log.
         let (sender, destination) = (self.facts.name.to_string(), ErrorText::new(destination).to_string());
         if self.first_denial() {
-            tracing::warn!(guest = %sender, %destination, code = "SB0408", "send denied: not in `grants.send`");
+            let message_id = self.message_in_hand();
+            tracing::warn!(guest = %sender, %destination, message_id, code = "SB0408", "send denied: not in `grants.send`");
         }
         SendError::Denied { sender, destination }
+    }
+
+    /// Says, once in a call, that messages caused one another too often: most likely guests that were made to send to each
+    /// other, which none of them can know.
+    fn say_rounds(&mut self, destination: &str, error: &SendError) {
+        if matches!(error, SendError::HopsExceeded { .. }) && self.first_denial() {
+            let (guest, message_id) = (&*self.facts.name, self.message_in_hand());
+            tracing::warn!(guest, %destination, message_id, "{error}");
+        }
+    }
+
+    /// The id of the message in hand, for a log.
+    fn message_in_hand(&self) -> Option<tracing::field::DisplayValue<MessageId>> {
+        let Phase::Receiving(receiving) = self.phase() else { return None };
+        Some(tracing::field::display(receiving.delivery.message().id()))
     }
 
     fn origin(&self) -> Result<Origin, SendError> {

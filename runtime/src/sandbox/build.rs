@@ -207,7 +207,11 @@ impl Build {
         let share = Arc::clone(&self.share);
         let mut store =
             store::build(&self.engine, &self.facts, &self.env, &self.sink, share).map_err(failed)?;
-        let instance = match self.loaded.pre.instantiate_async(&mut store).await {
+        let (fuel, output) = (Arc::clone(&store.data().fuel), Arc::clone(&store.data().output));
+        let making = fuel.meter(pin!(self.loaded.pre.instantiate_async(&mut store))).await;
+        // What its initialisers printed belongs to no message.
+        output.end();
+        let instance = match making {
             Ok(instance) => instance,
             Err(error) => {
                 return Err(match store.data().limiter.denied {

@@ -7,7 +7,8 @@ use wasmtime_wasi::WasiCtxBuilder;
 
 use super::engine::SandboxEngine;
 use crate::host::{
-    GuestFacts, GuestOutput, GuestStream, HostState, LogSink, LogStream, MemoryLimiter, Reclaim, Secrets,
+    GuestFacts, GuestOutput, GuestStream, HostState, LogSink, LogStream, MemoryLimiter, Phase, Reclaim,
+    Secrets,
 };
 use crate::limits;
 
@@ -39,8 +40,10 @@ pub(super) fn build(
     store.limiter(|state| &mut state.limiter);
     store.set_hostcall_fuel(facts.limits.host_memory_bytes_max);
     store.set_max_component_handles(limits::RESOURCES_MAX);
-    // A new store has no fuel at all, and instantiating uses some.
+    // A new store has no fuel at all, and instantiating uses some: of its own, and for host calls. Initialisers of several
+    // languages look at the environment, the clock or random numbers.
     store.set_fuel(facts.limits.activate_fuel)?;
+    store.data_mut().begin(Phase::Idle, facts.limits.activate_fuel);
     store.fuel_async_yield_interval(Some(limits::FUEL_YIELD_INTERVAL))?;
     Ok(store)
 }

@@ -104,16 +104,19 @@ pub enum RejectReason {
     Paused,
     /// The message is too large.
     TooLarge,
+    /// Messages that caused one another went round too often.
+    HopsExceeded,
 }
 
 impl RejectReason {
     /// All reasons, in the order of their numbers.
-    pub const ALL: [RejectReason; 5] = [
+    pub const ALL: [RejectReason; 6] = [
         RejectReason::QueueFull,
         RejectReason::NoListener,
         RejectReason::Closed,
         RejectReason::Paused,
         RejectReason::TooLarge,
+        RejectReason::HopsExceeded,
     ];
 
     /// The name as it stands in statistics.
@@ -125,6 +128,7 @@ impl RejectReason {
             RejectReason::Closed => "closed",
             RejectReason::Paused => "paused",
             RejectReason::TooLarge => "too-large",
+            RejectReason::HopsExceeded => "hops-exceeded",
         }
     }
 }
