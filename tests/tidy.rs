@@ -214,6 +214,37 @@ fn every_limit_has_a_row_in_the_list_of_limits() {
 }
 
 #[test]
+fn every_test_that_the_page_on_security_quotes_exists() {
+    // A row of the table is worth as much as the test behind it.
+    let tests = root().join("tests");
+    let all: String = ["platform", "cli", "long"]
+        .iter()
+        .flat_map(|folder| files(&tests.join(folder), "rs"))
+        .chain([tests.join("corpus.rs")])
+        .map(|path| read(&path))
+        .collect();
+    let page = read(&root().join("docs/security.md"));
+    let rows: Vec<&str> = page
+        .lines()
+        .skip_while(|line| *line != "## What a guest can do")
+        .take_while(|line| *line != "## What is not guaranteed")
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| ---") && !line.ends_with("Tested by |"))
+        .collect();
+    let mut found = Vec::new();
+    for row in &rows {
+        let tested = row.trim_end_matches(" |").rsplit(" | ").next().unwrap_or_default();
+        let names: Vec<&str> = tested.split('`').skip(1).step_by(2).collect();
+        if names.is_empty() {
+            found.push(format!("no test: {row}"));
+        }
+        let missing = names.iter().filter(|name| !all.contains(&format!("fn {name}(")));
+        found.extend(missing.map(|name| format!("no such test: {name}")));
+    }
+    assert!(rows.len() > 25, "the tables are there");
+    nothing("docs/security.md", &found);
+}
+
+#[test]
 fn every_guest_of_samples_and_tests_is_named_by_a_test() {
     // A guest that no test runs stops working unnoticed.
     let tests = root().join("tests");

@@ -78,8 +78,10 @@ fn is_of_guest(line: &str) -> bool {
 fn normal(line: &str, place: &Place) -> String {
     let line = line.replace(&place.path().display().to_string(), "[DIR]");
     let line = milliseconds(&line);
-    let line =
-        numbers_after(&line, &["memory ", "sha256:", "lib.rs:", "left-", "hostile/healthy-", ", the "]);
+    let line = numbers_after(
+        &line,
+        &["memory ", "sha256:", "message_id=", "lib.rs:", "left-", "hostile/healthy-", ", the "],
+    );
     let line = figures(&fuel(&line));
     let line = line.split(' ').map(word).collect::<Vec<_>>().join(" ");
     size(&line)
@@ -103,9 +105,13 @@ fn numbers_after(line: &str, texts: &[&str]) -> String {
     for text in texts {
         let Some(at) = line.rfind(text).map(|at| at + text.len()) else { continue };
         let rest = &line[at..];
-        let hexadecimal = *text == "sha256:";
+        let hexadecimal = ["sha256:", "message_id="].contains(text);
         let belongs = |c: char| {
-            if hexadecimal { c.is_ascii_hexdigit() } else { c.is_ascii_digit() || ":-".contains(c) }
+            if hexadecimal {
+                c.is_ascii_hexdigit() || c == '-'
+            } else {
+                c.is_ascii_digit() || ":-".contains(c)
+            }
         };
         let end = rest.find(|c| !belongs(c)).unwrap_or(rest.len());
         let number = rest[..end].trim_end_matches([':', '-']);

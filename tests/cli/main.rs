@@ -12,6 +12,7 @@ mod bad_component;
 mod bad_input;
 mod call;
 mod commands;
+mod faults;
 mod json;
 mod run;
 mod samples;

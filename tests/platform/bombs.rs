@@ -10,6 +10,7 @@ use wasm_encoder::{
     ModuleSection, PrimitiveValType, RefType, TypeSection, ValType,
 };
 
+use crate::refused::does_not_load;
 use crate::support::engine;
 
 /// A component around one core module.
@@ -55,10 +56,7 @@ pub(crate) fn file(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
 /// Why these bytes do not load.
 fn refused(bytes: &[u8]) -> LoadError {
     let (_directory, path) = file(bytes);
-    match engine().load(&path) {
-        Ok(_) => panic!("it must not load"),
-        Err(error) => error,
-    }
+    does_not_load(&path)
 }
 
 /// Fails unless the pre-scan refused them, and said this.

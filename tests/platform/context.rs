@@ -3,7 +3,7 @@
 use sandbus::bus::{Identity, Origin, Outgoing, Trace, Value};
 use serde_json::{Value as Json, json};
 
-use crate::support::{Asking, Granting, harness, parallel, serial, zoo};
+use crate::support::{Asking, Granting, beside_a_neighbour, harness, parallel, serial, zoo};
 
 async fn context_of(payload: &[u8]) -> Json {
     serde_json::from_slice(payload).expect("the zoo replies JSON")
@@ -12,7 +12,7 @@ async fn context_of(payload: &[u8]) -> Json {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ctx_2_h32_values_cannot_impersonate_what_the_host_says() {
     // The context is a part of its own that only the host writes; names of values mean nothing to it.
-    let harness = harness()
+    let harness = beside_a_neighbour()
         .destination(serial("t/a"))
         .destination(serial("t/b"))
         .guest(zoo("liar", &["t/a"]).may_send(&["t/b"]))

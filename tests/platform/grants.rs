@@ -2,7 +2,7 @@
 
 use sandbus::bus::{Outgoing, RequestError};
 
-use crate::support::{Asking, Granting, guest, harness, serial, zoo, zoo_that};
+use crate::support::{Asking, Granting, beside_a_neighbour, guest, harness, serial, zoo, zoo_that};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn perm_1_perm_4_without_a_grant_every_send_is_denied_and_nothing_is_received() {
@@ -67,7 +67,7 @@ async fn perm_3_a_pattern_grants_what_it_matches_and_nothing_beside_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn h30_a_denied_send_does_not_tell_whether_the_destination_exists() {
     // Grants are checked before any look-up, so that names cannot be probed.
-    let harness = harness()
+    let harness = beside_a_neighbour()
         .destination(serial("t/a"))
         .destination(serial("t/secret"))
         .guest(zoo("guest", &["t/a"]))
@@ -88,7 +88,7 @@ async fn perm_5_h31_a_guest_makes_and_removes_destinations_under_its_prefix_only
     // The prefix ends with its slash: `acme2/new` is not under `acme/`.
     let mut settings = zoo("guest", &["t/a"]);
     settings.grants.create = vec!["acme/".to_owned()];
-    let harness = harness()
+    let harness = beside_a_neighbour()
         .destination(serial("t/a"))
         .destination(serial("t/x"))
         .guest(settings)
@@ -111,7 +111,7 @@ async fn h31_a_guest_listens_while_it_runs_only_where_it_is_configured_or_grante
     // Starting and stopping to listen are rights of their own.
     let mut settings = zoo("guest", &["t/a"]);
     settings.grants.listen = vec!["t/granted".parse().unwrap()];
-    let mut builder = harness().destination(serial("t/a")).guest(settings);
+    let mut builder = beside_a_neighbour().destination(serial("t/a")).guest(settings);
     for name in ["t/granted", "t/other"] {
         builder = builder.destination(serial(name));
     }
@@ -132,7 +132,7 @@ async fn h31_a_guest_cannot_take_a_reserved_name_or_more_destinations_than_it_ma
     // The grant covers a prefix, not the rules of names nor the bound.
     let mut settings = zoo("guest", &["t/a"]);
     settings.grants.create = vec!["acme/".to_owned(), "sandbus/".to_owned()];
-    let harness = harness().destination(serial("t/a")).guest(settings).start().await.unwrap();
+    let harness = beside_a_neighbour().destination(serial("t/a")).guest(settings).start().await.unwrap();
     assert!(harness.answer("t/a", "create sandbus/events").await.starts_with("error invalid"));
     assert!(harness.answer("t/a", "create acme/../x").await.starts_with("error invalid"));
     assert!(harness.answer("t/a", "create acme/y nope").await.contains("parallel, serial, synchronous"));
@@ -153,7 +153,8 @@ async fn perm_7_a_listener_without_any_grant_answers_a_request() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn h28_the_right_to_answer_ends_with_the_call() {
     // What a later call sends under the kept id is a send without a grant.
-    let harness = harness().destination(serial("t/a")).guest(zoo("guest", &["t/a"])).start().await.unwrap();
+    let harness =
+        beside_a_neighbour().destination(serial("t/a")).guest(zoo("guest", &["t/a"])).start().await.unwrap();
     let kept = harness.ask("t/a", "keep-response").await;
     assert_eq!(kept, Err(RequestError::NoReply));
     let later = harness.answer("t/a", "answer-kept too late").await;
@@ -164,7 +165,7 @@ async fn h28_the_right_to_answer_ends_with_the_call() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn h29_a_response_destination_needs_a_grant_and_opens_no_other_way() {
     // It is checked against the sender's grants when the message is accepted: nobody is made to send elsewhere.
-    let mut builder = harness().guest(zoo("guest", &["t/a"]).may_send(&["t/b", "t/answers"]));
+    let mut builder = beside_a_neighbour().guest(zoo("guest", &["t/a"]).may_send(&["t/b", "t/answers"]));
     builder = builder.guest(zoo_that("echo answered", "b", &["t/b"]));
     for name in ["t/a", "t/b", "t/answers", "t/victim"] {
         builder = builder.destination(serial(name));

@@ -3,8 +3,11 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test says what it expects")]
 #![allow(clippy::indexing_slicing, reason = "a test that indexes past the end has failed")]
 
+mod crafted;
 mod neighbourhood;
+mod refused;
 mod support;
+mod watch;
 
 mod bombs;
 mod bounds;
@@ -14,10 +17,16 @@ mod context;
 mod diagnostics;
 mod examples;
 mod fairness;
+mod faults;
+mod faults_under_load;
 mod foreign;
 mod grants;
+mod hostile_boundary;
+mod hostile_loading;
 mod hostile_memory;
 mod hostile_messages;
+mod hostile_names;
+mod hostile_senders;
 mod hostile_structures;
 mod hostile_time;
 mod instances;
@@ -33,4 +42,6 @@ mod policies;
 mod quarantine;
 mod replacing;
 mod schedules;
+mod soak;
+mod starved;
 mod unloading;

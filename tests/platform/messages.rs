@@ -3,7 +3,9 @@
 use sandbus::bus::{Outgoing, RequestError, Value};
 use serde_json::{Value as Json, json};
 
-use crate::support::{Asking, Granting, harness, parallel, sample, serial, zoo, zoo_that};
+use crate::support::{
+    Asking, Granting, beside_a_neighbour, harness, parallel, sample, serial, zoo, zoo_that,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn msg_7_a_value_of_each_type_crosses_between_guests_unchanged() {
@@ -103,7 +105,7 @@ async fn h20_a_payload_nested_100_000_deep_is_an_error_of_the_view() {
     // Only the guest's own parser meets it, inside the guest's own limits.
     let mut transform = sample("transform", "transform").may_send(&["orders/priced"]);
     transform.listens_to = vec!["orders".to_owned()];
-    let harness = harness()
+    let harness = beside_a_neighbour()
         .destination(parallel("orders"))
         .destination(serial("orders/priced"))
         .guest(transform)

@@ -1,13 +1,14 @@
 //! A hostile guest and, beside it, one that behaves: whatever the first does, the second completes everything. Every test
-//! ends with [`Neighbourhood::end`], which checks that and the accounting law.
+//! ends with [`Neighbourhood::end`], which checks that, the accounting law, and what was told and logged.
 
 use std::time::{Duration, Instant};
 
-use sandbus::bus::{DeadLetter, Fault, RequestError};
+use sandbus::bus::{Cause, DeadLetter, Fault, Outgoing, RequestError};
 use sandbus::harness::{Harness, HarnessBuilder};
 use sandbus::{Ended, GuestSettings};
 
 use crate::support::{Asking, harness, serial, zoo, zoo_that};
+use crate::watch::{A_PAYLOAD, A_SECRET, Faults, until};
 
 /// Where the hostile guest listens.
 pub(crate) const HOSTILE: &str = "t/hostile";
@@ -17,6 +18,7 @@ const ROUND: u64 = 20;
 
 pub(crate) struct Neighbourhood {
     pub(crate) harness: Harness,
+    pub(crate) faults: Faults,
 }
 
 impl Neighbourhood {
@@ -43,14 +45,15 @@ impl Neighbourhood {
             .guest(zoo_that("note", "good", &[GOOD]))
             .start()
             .await;
-        let here = Self { harness: started.unwrap_or_else(|error| panic!("{error}")) };
+        let harness = started.unwrap_or_else(|error| panic!("{error}"));
+        let here = Self { faults: Faults::of(harness.bus()), harness };
         here.feed_neighbour().await;
         here
     }
 
     async fn feed_neighbour(&self) {
         for _ in 0..ROUND {
-            self.harness.tell(GOOD, "work").await;
+            self.harness.send(GOOD, marked("work")).await.expect("the neighbour's message is accepted");
         }
     }
 
@@ -64,9 +67,12 @@ impl Neighbourhood {
         self.harness.answer(HOSTILE, command).await
     }
 
-    /// Has it do what must fault: the fault, which also became the newest dead letter after one attempt.
+    /// Has it do what must fault: the fault, which also became the newest dead letter after one attempt, was told once and
+    /// counted once, with the guest, the destination and the message.
     pub(crate) async fn fault(&self, command: &str) -> (Fault, DeadLetter) {
-        let Err(RequestError::ListenerFaulted(fault)) = self.ask(command).await else {
+        let (told, counted) = (self.faults.told().len(), self.counted());
+        let message = Outgoing::text(command).value("password", A_SECRET).expect("a value");
+        let Err(RequestError::ListenerFaulted(fault)) = self.harness.request(HOSTILE, message).await else {
             panic!("`{command}` must fault")
         };
         self.harness.idle().await.expect("it comes to rest");
@@ -74,7 +80,29 @@ impl Neighbourhood {
         assert_eq!((letter.reason.name(), letter.attempts), (fault.cause.name(), 1), "{command}");
         assert!(letter.last_error.as_str().len() <= 1_024, "{command}: {}", letter.last_error);
         assert!(!letter.last_error.as_str().contains(char::is_control), "{command}");
+        until("the fault is told", || self.faults.told().len() > told).await;
+        let all = self.faults.told();
+        let [event] = &all[told..] else { panic!("{command}: told {:?}", &all[told..]) };
+        assert_eq!((&*event.listener, event.destination.as_str()), ("hostile", HOSTILE), "{command}");
+        assert_eq!((event.message_id, event.attempt), (letter.message.id(), 1), "{command}");
+        assert_eq!((event.cause, event.text.as_str()), (fault.cause, fault.text.as_str()), "{command}");
+        let now = self.counted();
+        for cause in Cause::ALL {
+            let more = u64::from(cause == fault.cause);
+            for (before, after) in counted.iter().zip(&now) {
+                assert_eq!(after[cause as usize], before[cause as usize] + more, "{command}: {cause}");
+            }
+        }
         (fault, letter)
+    }
+
+    /// Faults by cause, as the destination, the listener there and the guest have counted them.
+    fn counted(&self) -> [[u64; Cause::ALL.len()]; 3] {
+        let of = self.harness.figures(HOSTILE);
+        let guests = self.harness.platform().guests();
+        let guest = guests.iter().find(|guest| &*guest.name == "hostile").expect("it runs");
+        [&of.failed, &of.listeners[0].failed, &guest.faults]
+            .map(|counts| Cause::ALL.map(|cause| counts.get(cause.name()).copied().unwrap_or_default()))
     }
 
     /// The same, and that it was stopped in this time.
@@ -85,7 +113,8 @@ impl Neighbourhood {
         fault
     }
 
-    /// The worker serves the next good message; the neighbour has completed all of its own; the figures add up.
+    /// The worker serves the next good message; the neighbour has completed all of its own; the figures add up; each fault
+    /// was told once; nothing was logged that may not be.
     pub(crate) async fn end(self) -> Ended {
         assert_eq!(self.answer("echo still here").await, "still here");
         self.feed_neighbour().await;
@@ -93,6 +122,12 @@ impl Neighbourhood {
         let good = self.harness.figures(GOOD);
         assert_eq!((good.completed, good.failed_total()), (2 * ROUND, 0), "the neighbour: {good:?}");
         assert_eq!(good.listeners[0].instances_made, 1);
+        self.faults.are_those_of(&self.harness.bus().all_statistics()).await;
         self.harness.settled().await
     }
+}
+
+/// A text with what no log of the host may show.
+pub(crate) fn marked(text: &str) -> Outgoing {
+    Outgoing::text(format!("{text} {A_PAYLOAD}")).value("password", A_SECRET).expect("a value")
 }

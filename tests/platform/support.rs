@@ -11,6 +11,9 @@ use sandbus::bus::{
 use sandbus::harness::{Harness, HarnessBuilder};
 use sandbus::{Allocator, CompileCache, Compiler, Ended, GuestSettings, RuntimeSettings, SandboxEngine};
 
+use crate::neighbourhood::marked;
+use crate::watch;
+
 /// The engine that all tests share; what it compiled stays on disk between runs.
 pub(crate) fn engine() -> SandboxEngine {
     static ENGINE: OnceLock<SandboxEngine> = OnceLock::new();
@@ -55,7 +58,28 @@ pub(crate) fn sdk_guest(crate_name: &str, name: &str, listens_to: &[&str]) -> Gu
 
 /// A harness on the shared engine.
 pub(crate) fn harness() -> HarnessBuilder {
+    watch::begin();
     Harness::builder().engine(engine()).runtime(runtime())
+}
+
+/// Where a neighbour listens that completes everything.
+const NEIGHBOUR: &str = "neighbour";
+/// Messages that it gets.
+const NEIGHBOURS_MESSAGES: u64 = 20;
+
+/// The same with a neighbour, which must have completed everything when the test ends with [`Asking::settled`].
+pub(crate) fn beside_a_neighbour() -> HarnessBuilder {
+    harness().destination(serial(NEIGHBOUR)).guest(zoo_that("note", NEIGHBOUR, &[NEIGHBOUR]))
+}
+
+/// Fails unless the neighbour completes all that it gets.
+async fn feed_the_neighbour(harness: &Harness) {
+    for _ in 0..NEIGHBOURS_MESSAGES {
+        harness.send(NEIGHBOUR, marked("work")).await.expect("the neighbour's message is accepted");
+    }
+    harness.idle().await.expect("the platform comes to rest");
+    let of = harness.figures(NEIGHBOUR);
+    assert_eq!((of.completed, of.failed_total()), (NEIGHBOURS_MESSAGES, 0), "the neighbour: {of:?}");
 }
 
 pub(crate) fn serial(name: &str) -> DestinationConfig {
@@ -145,6 +169,11 @@ impl Asking for Harness {
 
     async fn settled(self) -> Ended {
         self.idle().await.expect("the platform comes to rest");
+        if self.bus().has_destination(NEIGHBOUR) {
+            feed_the_neighbour(&self).await;
+        }
+        watch::lines_are_harmless(&self.logs());
+        watch::nothing_forbidden_was_logged();
         let ended = self.end().await;
         for each in &ended.statistics {
             assert!(each.adds_up(), "the accounting law is broken: {each:?}");

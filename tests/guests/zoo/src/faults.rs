@@ -3,7 +3,7 @@
 #![allow(unsafe_code, reason = "a read outside of memory and a division by zero are not to be had without")]
 
 use std::hint::black_box;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sandbus_guest::{Failure, Message, Outcome};
 
@@ -30,6 +30,12 @@ pub(crate) fn retry_until(attempt: u32, message: &Message) -> Outcome {
 pub(crate) fn fault_once(message: &Message) -> Outcome {
     let attempt = message.context().attempt;
     if attempt == 1 { panic!("first attempt") } else { reply(attempt) }
+}
+
+/// `panic-before MS`: panics as long as the wall clock shows less than so many milliseconds since 1970.
+pub(crate) fn panic_before(milliseconds: &str) -> Outcome {
+    let well_at = UNIX_EPOCH + Duration::from_millis(number(milliseconds)?);
+    if SystemTime::now() < well_at { panic!("not well yet") } else { Ok(None) }
 }
 
 /// A text with a newline, an escape sequence and a forged log line, and as long as asked for.

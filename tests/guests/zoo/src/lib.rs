@@ -3,6 +3,7 @@
 //! two of these on one destination can behave differently. The commands stand in `tests/guests/README.md`.
 
 mod bombs;
+mod costly;
 mod faults;
 mod parts;
 mod places;
@@ -47,6 +48,7 @@ impl Zoo {
             "fault-once" => faults::fault_once(message),
             // Faults.
             "panic" => panic!("{rest}"),
+            "panic-before" => faults::panic_before(rest),
             "panic-raw" => faults::panic_raw(number(rest)?),
             "divide" => faults::divide(),
             "oob" => faults::read_outside_memory(),
@@ -57,10 +59,13 @@ impl Zoo {
             "recurse-engine" => faults::recurse_on_the_stack(),
             // Time.
             "sleep" => time::sleep(number(rest)?),
+            "sleep-quietly" => time::sleep_quietly(number(rest)?),
+            "sleep-answer" => time::sleep_then_answer(number(rest)?),
             "sleep-once" => time::sleep_once(number(rest)?, message),
             "spin" => time::spin(number(rest)?),
             "work" => time::work(number(rest)?),
             "spin-sleep" => time::sleep_without_end(),
+            "match" => costly::glob(rest, message),
             "time-left" => time::time_left(message),
             // What is too much.
             "grow" => bombs::grow(),
@@ -101,9 +106,12 @@ impl Zoo {
             "send-all-types" => sending::send_all_types(rest),
             "send-respond" => sending::send_respond(rest),
             "send-many" => sending::send_many(rest),
+            "send-later" => sending::send_later(rest),
+            "sleep-send" => sending::sleep_then_send(rest),
             "send-endless" => sending::send_endless(rest),
             "send-big" => sending::send_big(rest),
             "send-then-trap" => sending::send_then_trap(rest, message),
+            "pass-on-then-panic" => sending::pass_on_then_panic(rest, message),
             "forward" => sending::forward(rest, message),
             "fork" => sending::fork(rest, message),
             "forge" => sending::forge(rest),
@@ -129,6 +137,7 @@ impl Zoo {
             "remove" => places::remove(rest),
             "listen" => places::listen(rest),
             "stop-listening" => places::stop_listening(rest),
+            "name" => places::everything_with(rest),
             "stats" => places::stats(rest),
             // The world outside.
             "env" => reach::env(),

@@ -1,9 +1,11 @@
 //! Makes, removes, listens to and looks at destinations; replies `ok`, `true`, `false` or the error.
 
-use sandbus_guest::Outcome;
 use sandbus_guest::destinations::{self, DestinationType, Settings};
+use sandbus_guest::{Outcome, Outgoing};
 
-use crate::words::{first_word, number, reply, reply_managed};
+use crate::words::{
+    destination_error_name, first_word, number, reply, reply_managed, request_error, send_error,
+};
 
 /// `create NAME [TYPE]`: serial unless told.
 pub(crate) fn create(rest: &str) -> Outcome {
@@ -29,6 +31,36 @@ pub(crate) fn create_many(rest: &str) -> Outcome {
         }
     }
     reply(format!("{count} made"))
+}
+
+/// `name HEX`: does everything that takes a destination's name with this one; replies `ACT: ok` or `ACT: error NAME…` each.
+pub(crate) fn everything_with(hex: &str) -> Outcome {
+    let bytes: Vec<u8> = (0..hex.len() / 2)
+        .map_while(|at| u8::from_str_radix(hex.get(at * 2..at * 2 + 2)?, 16).ok())
+        .collect();
+    let name = String::from_utf8_lossy(&bytes);
+    let managed = |result: Result<(), destinations::DestinationError>| match result {
+        Ok(()) => "ok".to_owned(),
+        Err(error) => format!("error {}", destination_error_name(&error)),
+    };
+    let sent = |result: Result<_, sandbus_guest::SendError>| match result {
+        Ok(_) => "ok".to_owned(),
+        Err(error) => format!("error {}", send_error(&error)),
+    };
+    let asked = Outgoing::text("x").request(&name, None);
+    let asked = asked.map_or_else(|error| format!("error {}", request_error(&error)), |_| "ok".to_owned());
+    let answers_there = Outgoing::text("x").with_response_destination(&*name).send("t/sink");
+    let acts = [
+        ("send", sent(sandbus_guest::send(&name, "x"))),
+        ("request", asked),
+        ("respond", sent(answers_there)),
+        ("create", managed(destinations::create(&name, Settings::new(DestinationType::Serial)))),
+        ("listen", managed(destinations::listen(&name).map(drop))),
+        ("stop-listening", managed(destinations::stop_listening(&name).map(drop))),
+        ("statistics", managed(destinations::statistics(&name).map(drop))),
+        ("remove", managed(destinations::remove(&name))),
+    ];
+    reply(acts.map(|(act, came)| format!("{act}: {came}")).join("\n"))
 }
 
 pub(crate) fn remove(name: &str) -> Outcome {

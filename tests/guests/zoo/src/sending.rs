@@ -86,6 +86,32 @@ pub(crate) fn send_many(rest: &str) -> Outcome {
     reply(format!("{count} accepted"))
 }
 
+/// `send-later DEST MS N`: so many messages that are to be delivered later.
+pub(crate) fn send_later(rest: &str) -> Outcome {
+    let (destination, rest) = first_word(rest);
+    let (milliseconds, count) = first_word(rest);
+    let (later, count): (_, u64) = (Duration::from_millis(number(milliseconds)?), number(count)?);
+    for accepted in 0..count {
+        if let Err(error) = Outgoing::text("later").deliver_after(later).send(destination) {
+            return reply(format!("{accepted} accepted, then {}", send_error(&error)));
+        }
+    }
+    reply(format!("{count} accepted"))
+}
+
+/// `sleep-send MS DEST TEXT`: says that it began, waits, sends, and says what came of it.
+pub(crate) fn sleep_then_send(rest: &str) -> Outcome {
+    let (milliseconds, rest) = first_word(rest);
+    let (destination, text) = first_word(rest);
+    println!("began");
+    std::thread::sleep(Duration::from_millis(number(milliseconds)?));
+    match sandbus_guest::send(destination, text) {
+        Ok(_) => println!("sent"),
+        Err(error) => println!("not sent: {}", send_error(&error)),
+    }
+    Ok(None)
+}
+
 /// `send-endless DEST`: goes on whatever the answer is.
 #[inline(never)]
 pub(crate) fn send_endless(destination: &str) -> Outcome {
@@ -113,6 +139,19 @@ pub(crate) fn send_then_trap(rest: &str, message: &Message) -> Outcome {
 pub(crate) fn forward(destination: &str, message: &Message) -> Outcome {
     Outgoing::copy_of(message).send(destination)?;
     Ok(None)
+}
+
+/// `pass-on-then-panic DEST`: has somebody else answer, and does not finish itself.
+pub(crate) fn pass_on_then_panic(destination: &str, message: &Message) -> Outcome {
+    let mut passed = Outgoing::copy_of(message);
+    if let Some(place) = message.response_destination() {
+        passed = passed.with_response_destination(place);
+    }
+    if let Some(id) = message.response_id() {
+        passed = passed.with_response_id(id);
+    }
+    passed.send(destination)?;
+    panic!("after it was passed on");
 }
 
 /// `fork DEST`: two for one.

@@ -11,6 +11,17 @@ pub(crate) fn sleep(milliseconds: u64) -> Outcome {
     reply("slept")
 }
 
+/// Sleeps and replies nothing.
+pub(crate) fn sleep_quietly(milliseconds: u64) -> Outcome {
+    std::thread::sleep(Duration::from_millis(milliseconds));
+    Ok(None)
+}
+
+pub(crate) fn sleep_then_answer(milliseconds: u64) -> Outcome {
+    std::thread::sleep(Duration::from_millis(milliseconds));
+    reply("answered")
+}
+
 /// Sleeps in the first attempt only.
 pub(crate) fn sleep_once(milliseconds: u64, message: &Message) -> Outcome {
     if message.context().attempt == 1 { sleep(milliseconds) } else { reply("awake") }

@@ -1,0 +1,118 @@
+//! What is fuzzed, as plain functions: each takes any bytes, and panics where a promise is broken. The fuzzer and the test
+//! that replays the corpus call the same.
+
+use std::path::Path;
+
+use sandbus::bus::{DestinationName, Outgoing};
+use sandbus::manifest::{Manifest, parse_destination_spec, parse_guest_spec, to_toml};
+use sandbus::{Pattern, codec, limits};
+
+/// A manifest, and the texts of `--dest` and `--guest`: read to values or to problems that can be shown. What was read is
+/// written as a manifest that says the same.
+pub(crate) fn manifest(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    match Manifest::parse(text, Path::new("sandbus.toml"), Path::new(".")) {
+        Ok(manifest) => {
+            let written = to_toml(&manifest);
+            match Manifest::parse(&written, Path::new("written.toml"), Path::new(".")) {
+                Ok(again) => assert!(manifest.same_settings(&again), "{text}\n--- was written as\n{written}"),
+                Err(problems) => panic!("{text}\n--- was written as\n{written}\n--- {problems}"),
+            }
+        }
+        Err(problems) => harmless(&problems.to_string()),
+    }
+    if let Err(problems) = parse_destination_spec(text) {
+        harmless(&problems.to_string());
+    }
+    if let Err(problems) = parse_guest_spec(text, Path::new(".")) {
+        harmless(&problems.to_string());
+    }
+}
+
+/// What is shown has line breaks and nothing else that steers a terminal.
+fn harmless(shown: &str) {
+    assert!(!shown.is_empty(), "a problem without a text");
+    assert!(!shown.contains(|c: char| c.is_control() && c != '\n'), "{shown:?}");
+}
+
+/// Names of destinations, and patterns of them: what passes keeps the grammar, what does not is told without harm; a pattern
+/// matches what the words of its documentation say. Two lines: a name, a pattern.
+pub(crate) fn names(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let (name, pattern) = text.split_once('\n').unwrap_or((text, text));
+    match DestinationName::new(name) {
+        Ok(valid) => {
+            assert_eq!(valid.as_str(), name);
+            assert!((1..=255).contains(&name.len()));
+            assert!(name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte)));
+            assert!(name.split('/').all(|segment| !["", ".", ".."].contains(&segment)));
+            assert_eq!(DestinationName::for_creation(name).is_ok(), !name.starts_with("sandbus/"));
+        }
+        Err(error) => {
+            harmless(&error.to_string());
+            assert!(DestinationName::for_creation(name).is_err());
+        }
+    }
+    match pattern.parse::<Pattern>() {
+        Ok(parsed) if pattern.len() + name.len() < 64 => {
+            let (pattern, name): (Vec<_>, Vec<_>) = (pattern.split('/').collect(), name.split('/').collect());
+            assert_eq!(parsed.matches(&name.join("/")), matches(&pattern, &name), "{pattern:?} {name:?}");
+        }
+        Ok(parsed) => {
+            let _ = parsed.matches(name);
+        }
+        Err(error) => harmless(&error.to_string()),
+    }
+}
+
+/// `**` stands for any segments, `*` for characters within one.
+fn matches(pattern: &[&str], name: &[&str]) -> bool {
+    match (pattern.split_first(), name.split_first()) {
+        (None, _) => name.is_empty(),
+        (Some((&"**", rest)), None) => matches(rest, name),
+        (Some((&"**", rest)), Some((_, behind))) => matches(rest, name) || matches(pattern, behind),
+        (Some((segment, rest)), Some((found, behind))) => {
+            segment_matches(segment.as_bytes(), found.as_bytes()) && matches(rest, behind)
+        }
+        (Some(_), None) => false,
+    }
+}
+
+fn segment_matches(pattern: &[u8], text: &[u8]) -> bool {
+    match (pattern.split_first(), text.split_first()) {
+        (None, _) => text.is_empty(),
+        (Some((b'*', rest)), None) => segment_matches(rest, text),
+        (Some((b'*', rest)), Some((_, behind))) => {
+            segment_matches(rest, text) || segment_matches(pattern, behind)
+        }
+        (Some((wanted, rest)), Some((found, behind))) => wanted == found && segment_matches(rest, behind),
+        (Some(_), None) => false,
+    }
+}
+
+/// The look at a component before it is compiled: it ends, and what it lets pass is within every limit.
+pub(crate) fn prescan(data: &[u8]) {
+    match sandbus::prescan(data) {
+        Ok(figures) => {
+            assert!(figures.functions <= limits::COMPONENT_FUNCTIONS_MAX, "{figures:?}");
+            assert!(figures.types <= limits::COMPONENT_TYPES_MAX, "{figures:?}");
+            assert!(figures.imports <= limits::COMPONENT_IMPORTS_MAX, "{figures:?}");
+            assert!(figures.locals <= limits::COMPONENT_LOCALS_MAX, "{figures:?}");
+        }
+        Err(error) => harmless(&error.to_string()),
+    }
+}
+
+/// Messages and dead letters as they are saved: read to values that are written the same again, or refused with a reason.
+pub(crate) fn messages(data: &[u8]) {
+    let Ok(json) = serde_json::from_slice(data) else { return };
+    match codec::message_from_json(&json) {
+        Ok(message) => {
+            let _: Outgoing = message;
+        }
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+    if let Err(error) = codec::dead_letter_from_json(&json) {
+        assert!(!error.to_string().is_empty());
+    }
+}
