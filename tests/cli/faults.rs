@@ -108,40 +108,43 @@ fn wall_clock() -> PathBuf {
 #[test]
 fn f22_deadlines_retries_and_timeouts_do_not_notice_that_the_wall_clock_jumps_a_day() {
     // Ahead or behind, in the middle of calls and waits: they are measured by a clock that nobody sets.
-    for (variable, jumped_ahead) in [("WALL_AHEAD", true), ("WALL_BEHIND", false)] {
-        let place = Place::new();
-        let jump = place.path().join("jump");
-        let guests = "--guest a=guests/zoo.wasm,listens-to=awake,deadline=20s \
-                      --guest s=guests/zoo.wasm,listens-to=asleep,deadline=1500ms \
-                      --guest q=guests/zoo.wasm,listens-to=asks,grants.send=nobody \
-                      --guest r=guests/zoo.wasm,listens-to=retries";
-        let places = "--dest awake=serial --dest asleep=serial,retry.max-attempts=1 --dest asks=serial --dest nobody=serial \
-                      --dest retries=serial,retry.jitter=none";
-        let sends = "--send 'awake=sleep-send 1500 nobody x' --send 'asleep=sleep 600000' --send 'asks=request nobody 800 x' \
-                     --send 'retries=retry 700' --send 'retries=refuse after the jump'";
-        let mut command = place.command(&format!("run {places} {guests} {sends} --until idle --json"));
-        command.env("LD_PRELOAD", wall_clock()).env(variable, &jump);
-        let mut running = Running::start(command);
-        running.until_it_says("began");
-        std::fs::write(&jump, "").unwrap();
-        let ran = running.end();
-        let letters = saved(&place);
-        let of = |place: &str| {
-            letters.iter().filter(|letter| letter["message"]["destination"] == place).collect::<Vec<_>>()
-        };
-        assert_eq!(of("awake").len(), 0, "a call that was within its deadline: {}", ran.stderr);
-        assert_eq!(of("asleep")[0]["reason"], "deadline", "{letters:?}");
-        assert_eq!(of("asks").len(), 0, "its request ended in a timeout, and it with an answer");
-        let retries = of("retries");
-        assert_eq!(
-            (retries[0]["reason"].as_str(), retries[0]["attempts"].as_u64()),
-            (Some("retry"), Some(3))
-        );
-        // The jump was seen where the time of day is meant: in a dead letter's own.
-        let between = seconds(&retries[0]["at"]) - seconds(&retries[0]["message"]["sent_at"]);
-        assert!(between.abs() > 80_000, "{between} s");
-        assert_eq!(between > 0, jumped_ahead, "{between} s");
-    }
+    std::thread::scope(|both| {
+        both.spawn(|| jump("WALL_AHEAD", true));
+        both.spawn(|| jump("WALL_BEHIND", false));
+    });
+}
+
+fn jump(variable: &str, ahead: bool) {
+    let place = Place::new();
+    let jump = place.path().join("jump");
+    let guests = "--guest a=guests/zoo.wasm,listens-to=awake,deadline=60s \
+                  --guest s=guests/zoo.wasm,listens-to=asleep,deadline=3s \
+                  --guest q=guests/zoo.wasm,listens-to=asks,grants.send=nobody,deadline=60s \
+                  --guest r=guests/zoo.wasm,listens-to=retries";
+    let places = "--dest awake=serial --dest asleep=serial,retry.max-attempts=1 --dest asks=serial --dest nobody=serial \
+                  --dest retries=serial,retry.jitter=none";
+    // What says that the jump may come is sent last.
+    let sends = "--send 'retries=retry 2500' --send 'retries=refuse after the jump' --send 'asleep=sleep 600000' \
+                 --send 'asks=request nobody 3000 x' --send 'awake=sleep-send 4000 nobody x'";
+    let mut command = place.command(&format!("run {places} {guests} {sends} --until idle --json"));
+    command.env("LD_PRELOAD", wall_clock()).env(variable, &jump);
+    let mut running = Running::start(command);
+    running.until_it_says("began");
+    std::fs::write(&jump, "").unwrap();
+    let ran = running.end();
+    let letters = saved(&place);
+    let of = |place: &str| {
+        letters.iter().filter(|letter| letter["message"]["destination"] == place).collect::<Vec<_>>()
+    };
+    assert_eq!(of("awake").len(), 0, "a call that was within its deadline: {}", ran.stderr);
+    assert_eq!(of("asleep")[0]["reason"], "deadline", "{letters:?}");
+    assert_eq!(of("asks").len(), 0, "its request ended in a timeout, and it with an answer");
+    let retries = of("retries");
+    assert_eq!((retries[0]["reason"].as_str(), retries[0]["attempts"].as_u64()), (Some("retry"), Some(3)));
+    // The jump was seen where the time of day is meant: in a dead letter's own.
+    let between = seconds(&retries[0]["at"]) - seconds(&retries[0]["message"]["sent_at"]);
+    assert!(between.abs() > 80_000, "{between} s");
+    assert_eq!(between > 0, ahead, "{between} s");
 }
 
 /// Seconds since 1970.

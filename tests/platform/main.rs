@@ -6,6 +6,7 @@
 mod crafted;
 mod neighbourhood;
 mod refused;
+mod soak;
 mod support;
 mod watch;
 
@@ -42,6 +43,6 @@ mod policies;
 mod quarantine;
 mod replacing;
 mod schedules;
-mod soak;
+mod soaks;
 mod starved;
 mod unloading;

@@ -1,5 +1,5 @@
 //! Many messages over eight guests, one in a hundred faulting in one of five ways: the books are right at the end, and no
-//! instance is left. Here in its short form; the long one is a case of `tests/long`.
+//! instance is left. `soaks` has the short form, `tests/long` the long one.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -53,6 +53,11 @@ fn payload(number: u64) -> &'static str {
         400 | 900 => "m",
         _ => "ok",
     }
+}
+
+/// How many of so many messages ask for this.
+pub(crate) fn asked(messages: u64, letter: &str) -> u64 {
+    LISTENERS * (0..messages / LISTENERS).filter(|number| payload(*number) == letter).count() as u64
 }
 
 async fn start(engine: SandboxEngine, path: PathBuf, protection: Protection) -> Harness {
@@ -157,28 +162,4 @@ fn add_up(harness: &Harness, each: u64) -> Soaked {
         assert!(soaked.faults[cause as usize] > 0, "{cause}: {soaked:?}: {:?}", letter());
     }
     soaked
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn soak_10_000_messages_with_faults_of_five_kinds_leave_the_books_right_and_no_instance() {
-    let soaked = soak(10_000, Protection::Off, async || {}).await;
-    let asked = |letter: &str| {
-        LISTENERS * (0..10_000 / LISTENERS).filter(|number| payload(*number) == letter).count() as u64
-    };
-    let came = |cause: Cause| soaked.faults[cause as usize];
-    assert_eq!(came(Cause::Trap), asked("t"));
-    assert_eq!(came(Cause::OutOfFuel), asked("l"));
-    assert_eq!(came(Cause::Memory), asked("m"));
-    // A deadline is tried three times, and so is an instance that could not be made.
-    assert!(came(Cause::Deadline) >= asked("s"), "{soaked:?}");
-    assert!(
-        soaked.completed >= 10_000 - 2 * (asked("t") + asked("l") + asked("m") + asked("s")),
-        "{soaked:?}"
-    );
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn soak_10_000_messages_with_breakers_that_open_all_the_time_lose_none() {
-    let soaked = soak(10_000, Protection::On, async || {}).await;
-    assert!(soaked.completed >= 10_000 - 200, "{soaked:?}");
 }
