@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use sandbus::bus::{DestinationName, Outgoing};
+use sandbus::foreign_codec::{Envelope, Subject, outgoing, subject};
 use sandbus::manifest::{Manifest, parse_destination_spec, parse_guest_spec, to_toml};
 use sandbus::{Pattern, codec, limits};
 
@@ -114,5 +115,41 @@ pub(crate) fn messages(data: &[u8]) {
     }
     if let Err(error) = codec::dead_letter_from_json(&json) {
         assert!(!error.to_string().is_empty());
+    }
+}
+
+/// Envelopes of other messaging interfaces, in lines: subject, reply address, content type, then metadata as `key=text`.
+/// What becomes a message keeps every rule that a native one would; a reply address is opened only where it is one.
+pub(crate) fn envelopes(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let mut lines = text.split('\n');
+    let (to, reply_to, content_type) = (lines.next().unwrap_or_default(), lines.next(), lines.next());
+    match subject(to) {
+        Ok(Subject::Destination(name)) => assert!(name == to && !to.starts_with("sandbus-reply:")),
+        Ok(Subject::Answer { destination, response_id }) => {
+            assert!(to.starts_with("sandbus-reply:"), "{to}");
+            assert!(DestinationName::new(destination.as_str()).is_ok(), "{destination}");
+            assert!(response_id.len() < to.len());
+        }
+        Err(error) => harmless(&error.to_string()),
+    }
+    let metadata: Vec<_> = lines
+        .filter_map(|line| line.split_once('='))
+        .map(|(key, text)| (key.to_owned(), text.to_owned()))
+        .collect();
+    let envelope = Envelope {
+        payload: data.to_vec().into(),
+        content_type: content_type.map(str::to_owned),
+        metadata: metadata.clone(),
+        reply_to: reply_to.map(str::to_owned),
+    };
+    match outgoing(to, envelope) {
+        Ok((_, message)) => {
+            assert_eq!(message.payload, data);
+            assert!(message.values.len() <= metadata.len());
+            assert!(message.values.iter().all(|(key, _)| metadata.iter().any(|(given, _)| given == key)));
+            assert_eq!(message.response_destination.is_some(), reply_to.is_some(), "{to:?} {reply_to:?}");
+        }
+        Err(error) => harmless(&error.to_string()),
     }
 }

@@ -40,3 +40,8 @@ fn the_corpus_of_components_keeps_its_promises() {
 fn the_corpus_of_saved_messages_keeps_its_promises() {
     replay("messages", targets::messages);
 }
+
+#[test]
+fn the_corpus_of_envelopes_keeps_its_promises() {
+    replay("envelopes", targets::envelopes);
+}
