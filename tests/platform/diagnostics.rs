@@ -9,7 +9,7 @@ use sandbus::{
     Allocator, CompileCache, Compiler, FaultReport, Platform, PlatformConfig, RuntimeSettings, SandboxEngine,
 };
 
-use crate::support::{Asking, engine, harness, plugin, runtime, serial, zoo};
+use crate::support::{Asking, beside_a_neighbour, engine, harness, plugin, runtime, serial, zoo};
 
 /// Sends a command to a zoo that has this secret; its end, its dead letter and the reports.
 async fn ended(command: &str, secret: Option<&str>) -> (Harness, DeadLetter, Vec<FaultReport>) {
@@ -19,7 +19,7 @@ async fn ended(command: &str, secret: Option<&str>) -> (Harness, DeadLetter, Vec
     }
     let mut destination = serial("t/a");
     destination.retry.attempts_max = 1;
-    let harness = harness().destination(destination).guest(guest).start().await.unwrap();
+    let harness = beside_a_neighbour().destination(destination).guest(guest).start().await.unwrap();
     harness.tell("t/a", command).await;
     harness.idle().await.unwrap();
     let (letter, faults) = (harness.letter("t/a"), harness.faults());
@@ -39,7 +39,7 @@ async fn u5_a_fault_is_one_report_and_one_count_that_name_guest_build_and_messag
     assert_eq!(report.fault.text, letter.last_error);
     assert_eq!(report.usage.fuel, letter.fuel);
     assert!(report.fuel_max == Some(50_000_000) && report.usage.memory_bytes > Some(64 << 10), "{report:?}");
-    let guest = &harness.platform().guests()[0];
+    let guest = harness.platform().guest("guest").unwrap();
     assert_eq!((guest.calls, guest.faults["trap"]), (1, 1));
     harness.settled().await;
 }
@@ -52,14 +52,14 @@ async fn u5_each_attempt_is_a_report_of_its_own() {
     let mut destination = serial("t/a");
     destination.retry.attempts_max = 3;
     destination.retry.delay_initial = std::time::Duration::from_millis(1);
-    let harness = harness().destination(destination).guest(guest).start().await.unwrap();
+    let harness = beside_a_neighbour().destination(destination).guest(guest).start().await.unwrap();
     harness.tell("t/a", "sleep 60000").await;
     harness.idle().await.unwrap();
     let faults = harness.faults();
     let seen: Vec<_> = faults.iter().map(|report| (report.attempt, report.code())).collect();
     assert_eq!(seen, [(Some(1), "SB0312"), (Some(2), "SB0312"), (Some(3), "SB0312")]);
     assert!(faults.iter().all(|report| report.took >= std::time::Duration::from_millis(20)));
-    assert_eq!(harness.platform().guests()[0].faults["deadline"], 3);
+    assert_eq!(harness.platform().guest("guest").unwrap().faults["deadline"], 3);
     harness.settled().await;
 }
 
@@ -162,7 +162,7 @@ async fn h43_a_secret_in_output_is_masked_and_an_ordinary_variable_is_not() {
     guest.env.insert("REGION".to_owned(), "eu-west".to_owned());
     guest.config.insert("client-secret".to_owned(), "from-config".to_owned());
     guest.limits.log_bytes_max = 26;
-    let harness = harness().destination(serial("t/a")).guest(guest).start().await.unwrap();
+    let harness = beside_a_neighbour().destination(serial("t/a")).guest(guest).start().await.unwrap();
     harness.tell("t/a", "log 1 abcdefghijkl eu-west").await;
     harness.tell("t/a", "log 1 the token is abcdefghijkl").await;
     harness.tell("t/a", "log 1 from-config").await;
@@ -193,7 +193,8 @@ async fn h42_a_function_name_with_escape_sequences_is_escaped_wherever_it_is_tol
     std::fs::write(&path, patched).unwrap();
     let mut guest = zoo("guest", &["t/a"]);
     guest.path = path;
-    let harness = harness().engine(engine()).destination(serial("t/a")).guest(guest).start().await.unwrap();
+    let harness =
+        beside_a_neighbour().engine(engine()).destination(serial("t/a")).guest(guest).start().await.unwrap();
     harness.tell("t/a", "divide").await;
     harness.idle().await.unwrap();
     let report = harness.faults().remove(0);

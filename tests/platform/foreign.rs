@@ -7,7 +7,9 @@ use sandbus::bus::{Cause, Outgoing, RequestError};
 use sandbus::harness::Harness;
 use sandbus::{GuestSettings, MessagingInterface, RuntimeSettings};
 
-use crate::support::{Asking, Granting, engine, guest, harness, runtime, sdk_guest, serial, zoo, zoo_that};
+use crate::support::{
+    Asking, Granting, beside_a_neighbour, engine, guest, harness, runtime, sdk_guest, serial, zoo, zoo_that,
+};
 
 /// The crates of the guests that can be told what to do, with the interface that each is recognised by.
 const ALL: [(&str, MessagingInterface); 3] = [
@@ -19,7 +21,8 @@ const ALL: [(&str, MessagingInterface); 3] = [
 const ANSWERING: [&str; 2] = ["foreign_wasmcloud", "foreign_wasi_messaging"];
 
 async fn started(settings: GuestSettings) -> Harness {
-    let mut builder = harness().guest(settings).guest(zoo("native", &["t/native"]).may_send(&["t/*"]));
+    let mut builder =
+        beside_a_neighbour().guest(settings).guest(zoo("native", &["t/native"]).may_send(&["t/*"]));
     for name in ["t/a", "t/native", "t/x", "t/answers"] {
         builder = builder.destination(serial(name));
     }

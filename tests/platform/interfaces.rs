@@ -5,7 +5,7 @@ use std::error::Error as _;
 
 use sandbus::{GuestSettings, LogLevel, LogStream};
 
-use crate::support::{Asking, guest, harness, serial};
+use crate::support::{Asking, beside_a_neighbour, guest, harness, serial};
 
 fn user(name: &str, listens_to: &str) -> GuestSettings {
     guest("host_interfaces", name, &[listens_to])
@@ -40,7 +40,7 @@ async fn h40_h42_wasi_logging_has_the_bounds_of_standard_output() {
     let mut settings = user("guest", "t/a");
     settings.limits.log_bytes_max = 100;
     settings.limits.fuel = 2_000_000;
-    let harness = harness().destination(serial("t/a")).guest(settings).start().await.unwrap();
+    let harness = beside_a_neighbour().destination(serial("t/a")).guest(settings).start().await.unwrap();
     harness.answer("t/a", &format!("log info ctx {}", "x".repeat(200))).await;
     harness.answer("t/a", "log info \u{1b}[31m forged\u{202e}\u{7}").await;
     assert!(harness.ask("t/a", "log-endless").await.is_err(), "it is out of fuel");

@@ -7,7 +7,7 @@ use sandbus::harness::Harness;
 use sandbus::{GuestSettings, GuestState, OnStartupError, Quarantine};
 
 use crate::support::{
-    Asking, Told, eventually, harness, parallel, plugin, runtime, serial, synchronous, zoo,
+    Asking, Told, beside_a_neighbour, eventually, parallel, plugin, runtime, serial, synchronous, zoo,
 };
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -38,7 +38,7 @@ async fn panics(harness: &Harness, destination: &str, count: usize) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f37_a_guest_that_faults_too_often_is_called_nowhere_until_somebody_says_so() {
     // Faults of all its destinations count together; what is sent then waits, and whoever cannot wait is told.
-    let harness = harness()
+    let harness = beside_a_neighbour()
         .destination(parallel("t/a"))
         .destination(serial("t/b"))
         .destination(synchronous("t/c"))
@@ -80,7 +80,7 @@ async fn f37_a_guest_that_faults_too_often_is_called_nowhere_until_somebody_says
 async fn f37_a_quarantine_ends_by_itself_and_the_next_one_takes_longer() {
     // The guest gets its chance on a fresh instance; one that was not calm since gets the next one later.
     let first = Duration::from_secs(2);
-    let harness = harness()
+    let harness = beside_a_neighbour()
         .destination(serial("t/a"))
         .guest(fragile("guest", &["t/a"], 3, first))
         .start()
@@ -103,7 +103,7 @@ async fn f37_a_guest_of_which_no_instance_can_be_made_stays_in_quarantine_until_
     // Being tried in vain is no reason to give its messages up.
     let mut small = fragile("guest", &["t/a"], 3, Duration::from_millis(20));
     small.limits.memory_bytes_max = 64 << 10;
-    let harness = harness().destination(serial("t/a")).guest(small).start().await.unwrap();
+    let harness = beside_a_neighbour().destination(serial("t/a")).guest(small).start().await.unwrap();
     let told = Told::by(harness.bus());
     for text in ["echo one", "echo two"] {
         harness.tell("t/a", text).await;
@@ -130,7 +130,7 @@ async fn f37_a_guest_of_which_no_instance_can_be_made_stays_in_quarantine_until_
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f37_a_storm_of_faults_leaves_a_neighbour_alone() {
     // Beside it, on the same destination even, everything is received.
-    let harness = harness()
+    let harness = beside_a_neighbour()
         .destination(parallel("t/a"))
         .guest(fragile("stormy", &["t/a"], 10, HOUR))
         .guest(crate::support::zoo_that("noop", "calm", &["t/a"]))
@@ -155,7 +155,7 @@ async fn f37_few_faults_among_many_calls_and_a_guest_without_a_quarantine_go_on(
     // The share counts as well as the number, and an operator may switch it off.
     let mut never = fragile("never", &["t/b"], 3, HOUR);
     never.quarantine = None;
-    let harness = harness()
+    let harness = beside_a_neighbour()
         .destination(serial("t/a"))
         .destination(serial("t/b"))
         .guest(fragile("seldom", &["t/a"], 3, HOUR))
@@ -184,7 +184,7 @@ async fn h2_a_guest_that_cannot_be_activated_at_the_start_is_tried_again() {
     bad.quarantine =
         Some(Quarantine { initial: Duration::from_millis(20), max: HOUR, ..Quarantine::default() });
     let settings = sandbus::RuntimeSettings { on_startup_error: OnStartupError::Continue, ..runtime() };
-    let harness = harness()
+    let harness = beside_a_neighbour()
         .runtime(settings)
         .destination(parallel("t/bad"))
         .destination(serial("t/good"))

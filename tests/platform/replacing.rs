@@ -10,7 +10,8 @@ use sandbus::harness::Harness;
 use sandbus::{GuestError, GuestSettings, GuestState, InstancePolicy, LifecycleError, LoadError, Quarantine};
 
 use crate::support::{
-    Asking, Told, eventually, guest, harness, parallel, plugin, serial, synchronous, zoo_that,
+    Asking, Told, beside_a_neighbour, eventually, guest, harness, parallel, plugin, serial, synchronous,
+    zoo_that,
 };
 
 fn version(number: &str, listens_to: &[&str]) -> GuestSettings {
@@ -60,7 +61,7 @@ impl Load {
 async fn guest_4_a_guest_is_replaced_a_hundred_times_under_load_and_no_message_is_lost() {
     // Senders notice nothing but the answer: each message is received once, by one build, and after the swap by the new one.
     const PLACES: [&str; 3] = ["t/parallel", "t/serial", "t/synchronous"];
-    let harness = harness()
+    let harness = beside_a_neighbour()
         .destination(parallel(PLACES[0]))
         .destination(serial(PLACES[1]))
         .destination(synchronous(PLACES[2]))
@@ -100,7 +101,8 @@ async fn f35_whichever_policy_its_instances_follow_a_guest_is_replaced_ten_times
             settings.instances.policy = policy;
             settings
         };
-        let harness = harness().destination(parallel("t/a")).guest(of("one")).start().await.unwrap();
+        let harness =
+            beside_a_neighbour().destination(parallel("t/a")).guest(of("one")).start().await.unwrap();
         let load = Load::on(&harness, &["t/a", "t/a", "t/a"]);
         for round in 0..10 {
             let before = load.answers();
@@ -120,8 +122,12 @@ async fn f35_whichever_policy_its_instances_follow_a_guest_is_replaced_ten_times
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f35_a_build_that_cannot_run_leaves_the_old_one_running_untouched() {
     // Under load, too: whatever is wrong with the new build is found before it takes anybody's place.
-    let harness =
-        harness().destination(parallel("t/a")).guest(version("one", &["t/a"])).start().await.unwrap();
+    let harness = beside_a_neighbour()
+        .destination(parallel("t/a"))
+        .guest(version("one", &["t/a"]))
+        .start()
+        .await
+        .unwrap();
     let told = Told::by(harness.bus());
     told.take();
     let load = Load::on(&harness, &["t/a", "t/a"]);
@@ -162,7 +168,7 @@ async fn f35_a_call_that_outlasts_the_drain_is_ended_and_tried_again_on_the_new_
     let mut slow = zoo_that("sleep 600000", "guest", &["t/a"]);
     slow.limits.deadline = Duration::from_secs(1_800);
     slow.drain = Duration::from_millis(50);
-    let harness = harness().destination(serial("t/a")).guest(slow).start().await.unwrap();
+    let harness = beside_a_neighbour().destination(serial("t/a")).guest(slow).start().await.unwrap();
     harness.tell("t/a", "x").await;
     eventually("it is being received", || harness.figures("t/a").running == 1).await;
     let next = zoo_that("log 1 on the new build", "guest", &["t/a"]);
@@ -182,7 +188,7 @@ async fn f35_a_call_that_ends_within_the_drain_ends_on_the_build_that_began_it()
     // `deactivate` of the old build comes after its last call, and `activate` of the new one before its first.
     let mut slow = plugin("guest", "", "");
     slow.listens_to = vec!["t/a".to_owned()];
-    let harness = harness()
+    let harness = beside_a_neighbour()
         .destination(serial("t/a"))
         .destination(serial("t/b"))
         .guest(slow.clone())
@@ -207,7 +213,7 @@ async fn f35_a_call_that_ends_within_the_drain_ends_on_the_build_that_began_it()
 async fn f35_what_the_new_settings_say_counts_from_the_swap_on() {
     // Where a guest listens before and after, what waits and what was counted stays; elsewhere it comes or goes.
     let config = |name: &str| DestinationConfig { paused: true, ..serial(name) };
-    let harness = harness()
+    let harness = beside_a_neighbour()
         .destination(config("t/gone"))
         .destination(config("t/kept"))
         .destination(serial("t/new"))
