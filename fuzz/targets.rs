@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use sandbus::bus::{DestinationName, Outgoing};
+use sandbus::diagnostic::{Problems, RenderOptions};
 use sandbus::foreign_codec::{Envelope, Subject, outgoing, subject};
 use sandbus::manifest::{Manifest, parse_destination_spec, parse_guest_spec, to_toml};
 use sandbus::{Pattern, codec, limits};
@@ -20,20 +21,27 @@ pub(crate) fn manifest(data: &[u8]) {
                 Err(problems) => panic!("{text}\n--- was written as\n{written}\n--- {problems}"),
             }
         }
-        Err(problems) => harmless(&problems.to_string()),
+        Err(problems) => harmless_to_show(&problems),
     }
     if let Err(problems) = parse_destination_spec(text) {
-        harmless(&problems.to_string());
+        harmless_to_show(&problems);
     }
     if let Err(problems) = parse_guest_spec(text, Path::new(".")) {
-        harmless(&problems.to_string());
+        harmless_to_show(&problems);
     }
+}
+
+/// In one line each, with the marked lines of the source, and as JSON.
+fn harmless_to_show(problems: &Problems) {
+    harmless(&problems.to_string());
+    harmless(&problems.render(&RenderOptions::default()));
+    let _ = problems.iter().map(|problem| problem.to_json().to_string().len()).sum::<usize>();
 }
 
 /// What is shown has line breaks and nothing else that steers a terminal.
 fn harmless(shown: &str) {
     assert!(!shown.is_empty(), "a problem without a text");
-    assert!(!shown.contains(|c: char| c.is_control() && c != '\n'), "{shown:?}");
+    assert!(!shown.contains(|c: char| c.is_control() && c != '\n' && c != '\t'), "{shown:?}");
 }
 
 /// Names of destinations, and patterns of them: what passes keeps the grammar, what does not is told without harm; a pattern

@@ -5,6 +5,7 @@ mod table;
 
 mod code;
 mod json;
+mod plain;
 mod problem;
 mod render;
 

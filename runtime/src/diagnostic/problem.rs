@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::Code;
+use super::plain::{of_the_same_length, plain};
 
 /// A text that places point into: a manifest, or what was written on the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +19,7 @@ impl Source {
     /// A text with the name that it is shown under.
     #[must_use]
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
-        Arc::new(Self { name: name.into(), text: text.into() })
+        Arc::new(Self { name: plain(name), text: text.into() })
     }
 
     /// The name that it is shown under.
@@ -31,6 +32,14 @@ impl Source {
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// The same with nothing in it that steers a terminal, and each byte where it was.
+    pub(super) fn shown(self: &Arc<Self>) -> Arc<Self> {
+        match of_the_same_length(&self.text) {
+            Some(text) => Arc::new(Self { name: self.name.clone(), text }),
+            None => Arc::clone(self),
+        }
     }
 
     /// The line and the column (in characters), both from 1, of a byte of the text.
@@ -111,7 +120,7 @@ impl Problem {
         Self {
             code,
             severity: Severity::Error,
-            message: message.into(),
+            message: plain(message),
             help: None,
             notes: Vec::new(),
             source: None,
@@ -135,7 +144,7 @@ impl Problem {
     /// What to do about it.
     #[must_use]
     pub fn with_help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+        self.help = Some(plain(help));
         self
     }
 
@@ -149,7 +158,7 @@ impl Problem {
     /// A line below the message: `where`, `note`.
     #[must_use]
     pub fn with_note(mut self, word: &'static str, text: impl Into<String>) -> Self {
-        self.notes.push(Note { word, text: text.into() });
+        self.notes.push(Note { word, text: plain(text) });
         self
     }
 
@@ -166,14 +175,14 @@ impl Problem {
     /// Marks a place in the source. The first one is where the problem is; the others explain it.
     #[must_use]
     pub fn with_label(mut self, text: impl Into<String>, span: Range<usize>) -> Self {
-        self.labels.push(Label { text: text.into(), span });
+        self.labels.push(Label { text: plain(text), span });
         self
     }
 
     /// One more cause, the nearest first.
     #[must_use]
     pub fn with_cause(mut self, cause: impl Into<String>) -> Self {
-        self.causes.push(cause.into());
+        self.causes.push(plain(cause));
         self
     }
 
@@ -182,7 +191,7 @@ impl Problem {
     pub fn with_causes_of(mut self, error: &dyn std::error::Error) -> Self {
         let mut next = Some(error);
         while let Some(error) = next {
-            self.causes.push(error.to_string());
+            self.causes.push(plain(error.to_string()));
             next = error.source();
         }
         self

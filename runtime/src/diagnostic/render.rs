@@ -142,7 +142,7 @@ impl Report {
             help: problem.help.clone(),
             severity: problem.severity,
             labels: labels.collect(),
-            lines: Lines(Arc::clone(&source)),
+            lines: Lines(source.shown()),
             causes,
         }
     }
