@@ -10,8 +10,8 @@ const FILE_LINES_MAX: usize = 400;
 const SOURCES: [&str; 3] = ["runtime/src", "runtime/bus/src", "guest-sdk/src"];
 
 /// What each module of the runtime may know: `cli → platform → {manifest, sandbox} → host`, and below them leaves.
-const LEAVES: [&str; 4] = ["settings", "limits", "pattern", "codec"];
-const ARROWS: [(&str, &[&str]); 11] = [
+const LEAVES: [&str; 5] = ["settings", "grants", "limits", "pattern", "codec"];
+const ARROWS: [(&str, &[&str]); 12] = [
     ("cli", &["platform", "manifest", "sandbox", "host", "diagnostic"]),
     ("harness", &["platform", "sandbox", "host"]),
     ("platform", &["manifest", "sandbox", "host"]),
@@ -20,6 +20,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ("host", &[]),
     ("diagnostic", &[]),
     ("settings", &[]),
+    ("grants", &[]),
     ("limits", &[]),
     ("pattern", &[]),
     ("codec", &[]),

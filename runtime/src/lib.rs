@@ -5,6 +5,7 @@ pub mod limits;
 pub mod cli;
 pub mod codec;
 pub mod diagnostic;
+mod grants;
 pub mod harness;
 mod host;
 pub mod manifest;
@@ -19,6 +20,7 @@ pub use host::{LogLevel, LogLine, LogSink, LogStream};
 
 pub use sandbus_bus as bus;
 
+pub use grants::{FileAccess, FileGrant, FileGrantError, Grants};
 pub use pattern::{Pattern, PatternError};
 pub use platform::{
     BuildError, Ended, GuestError, GuestState, GuestStatus, Platform, PlatformConfig, Replaced, StartError,
@@ -32,6 +34,6 @@ pub use sandbox::{
     compiler_main_if_asked, prescan,
 };
 pub use settings::{
-    Allocator, BuildCommand, CompileCache, CompileLimits, Compiler, Grants, GuestLimits, GuestSettings,
+    Allocator, BuildCommand, CompileCache, CompileLimits, Compiler, GuestLimits, GuestSettings,
     InstancePolicy, Instances, OnStartupError, Quarantine, RuntimeSettings,
 };

@@ -137,5 +137,9 @@ pub const QUARANTINE_INITIAL: Duration = Duration::from_secs(1);
 pub const QUARANTINE_MAX: Duration = Duration::from_secs(300);
 /// Bytes of a manifest's file.
 pub const MANIFEST_BYTES_MAX: usize = 1 << 20;
+/// Folders of the host that a guest may be granted: each instance opens each of them.
+pub const FILE_GRANTS_MAX: usize = 16;
+/// Bytes of the name under which a guest finds one: as long as a file's name may be.
+pub const FILE_GRANT_BYTES_MAX: usize = 255;
 /// Destinations that a guest has made and not removed.
 pub const GUEST_DESTINATIONS_MAX: usize = 64;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use sandbus_bus::CircuitBreaker;
 
+use crate::grants::Grants;
 use crate::limits;
-use crate::pattern::Pattern;
 
 /// What one call of a guest, and one instance, may use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,17 +84,6 @@ pub enum InstancePolicy {
     PerMessage,
     /// There is one. It receives one message at a time, from all destinations, and `activate` and `deactivate` run on it, too.
     Single,
-}
-
-/// What a guest may do besides receiving. The default is nothing.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Grants {
-    /// Destinations that it may send to: names or patterns.
-    pub send: Vec<Pattern>,
-    /// Destinations that it may listen to while it runs: names or patterns.
-    pub listen: Vec<Pattern>,
-    /// Prefixes of the names of destinations that it may make and remove.
-    pub create: Vec<String>,
 }
 
 /// When a whole guest is not called any more for a while.

@@ -20,6 +20,7 @@ mod examples;
 mod fairness;
 mod faults;
 mod faults_under_load;
+mod folders;
 mod foreign;
 mod grants;
 mod hostile_boundary;

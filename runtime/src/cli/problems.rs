@@ -5,7 +5,7 @@ use std::error::Error;
 use sandbus_bus::{Cause, DeadLetterReason, FailureKind, SendError};
 
 use crate::diagnostic::{Code, Problem};
-use crate::platform::{BuildError, StartError};
+use crate::platform::{BuildError, GuestError, StartError};
 use crate::sandbox::{CompileError, LifecycleError, LoadError, PrescanError};
 
 /// Why a guest cannot be loaded.
@@ -79,6 +79,10 @@ pub(super) fn start_problem(error: &StartError) -> (Problem, Option<&str>) {
         StartError::NotAListener { guest, .. } => {
             let help = "export `sandbus:bus/message-listener`, or remove its `listens-to`";
             (Problem::new(Code::MissingExport, error.to_string()).with_help(help), Some(guest))
+        }
+        StartError::Guest(error @ GuestError::Folder { guest, source, .. }) => {
+            let text = format!("{error}: {source}");
+            (Problem::new(Code::FolderUnusable, text).with_usual_help(), Some(guest))
         }
         StartError::Guest(error) => (Problem::new(Code::HostFailed, error.to_string()), None),
         StartError::Activate { guest, source } => {

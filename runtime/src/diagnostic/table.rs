@@ -128,6 +128,8 @@ codes! {
         "split the component, or build it with optimisation; one that was made to be hard to compile is not loaded";
     CompilerUnusable = "SB0226", "compiler-unusable", 3, "the process that is to compile the component cannot be started, or is of another release",
         "the causes say why; an embedder names a `sandbus` of its own release, or compiles in its own process";
+    FolderUnusable = "SB0227", "folder-unusable", 3, "a folder that the guest is granted cannot be opened",
+        "make the folder, or correct `host` in `grants.files`; relative paths begin at the manifest's folder";
 
     // SB03: how a guest ended.
     Refused = "SB0301", "refused", 9, "the listener says that the message is bad and stays bad",

@@ -20,7 +20,7 @@ pub(crate) const OFFERED: [&str; 13] = [
     "sandbus:bus/message-bus",
     "sandbus:bus/destinations",
     "wasi:cli, wasi:clocks, wasi:io, wasi:random",
-    "wasi:filesystem (empty: no directory is granted)",
+    "wasi:filesystem (the folders in `grants.files`: none unless granted)",
     "wasi:sockets (every connection is denied)",
     "wasi:logging/logging",
     "wasi:config/store, wasi:config/runtime",

@@ -13,8 +13,9 @@ use super::fuel::HostFuel;
 use super::left::Made;
 use super::memory::{MemoryLimiter, TotalMemory};
 use super::output::GuestOutput;
+use crate::grants::Grants;
 use crate::limits;
-use crate::settings::{Grants, GuestLimits};
+use crate::settings::GuestLimits;
 
 /// What all instances of a build share.
 pub(crate) struct GuestFacts {

@@ -5,14 +5,16 @@ use std::time::Duration;
 use sandbus_bus::CircuitBreaker;
 
 use super::env::{self, Variables};
+use super::file_grants;
 use super::guest_names::{Reference, ReferenceKind, destination_names, prefixes, set_patterns};
 use super::keys::{Key, key, quoted, quoted_list};
 use super::ranges;
 use super::runtime_keys::{named, narrow, set, shown, shown_size};
 use super::units::{grouped, show_duration};
+use crate::grants::Grants;
 use crate::limits;
 use crate::pattern::Pattern;
-use crate::settings::{Grants, GuestLimits, InstancePolicy, Instances, Quarantine};
+use crate::settings::{GuestLimits, InstancePolicy, Instances, Quarantine};
 
 /// A guest while it is read: paths and variables as they were written.
 #[derive(Debug, Clone, Default)]
@@ -71,6 +73,11 @@ pub(super) const GUEST: &[Key<GuestDraft>] = &[
         "grants.create",
         |draft, slot| set(&mut draft.grants.create, prefixes(slot)),
         |draft| Some(quoted_list(draft.grants.create.iter().map(String::as_str))),
+    ),
+    key(
+        "grants.files",
+        |draft, slot| set(&mut draft.grants.files, file_grants::read(slot)),
+        |draft| Some(file_grants::show(&draft.grants.files)),
     ),
     key(
         "fuel",

@@ -18,6 +18,7 @@ mod guest_keys;
 mod guest_names;
 
 mod env;
+mod file_grants;
 
 mod schedule_keys;
 

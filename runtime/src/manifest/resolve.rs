@@ -17,6 +17,7 @@ use super::schedules;
 use super::slot::Findings;
 use super::tree::{Node, Place};
 use crate::diagnostic::{Code, Problem, Problems};
+use crate::grants::Grants;
 use crate::limits;
 use crate::settings::{BuildCommand, GuestSettings};
 
@@ -113,7 +114,15 @@ fn settings(name: &str, draft: &GuestDraft, base: &Path, findings: &mut Findings
         name: name.to_owned(),
         path: below(base, Path::new(draft.path.as_deref().unwrap_or_default())),
         listens_to: draft.listens_to.clone(),
-        grants: draft.grants.clone(),
+        grants: Grants {
+            files: draft
+                .grants
+                .files
+                .iter()
+                .map(|grant| grant.with_host(below(base, grant.host_path())))
+                .collect(),
+            ..draft.grants.clone()
+        },
         limits: draft.limits.clone(),
         instances: draft.instances.clone(),
         circuit_breaker: (!draft.breaker_off).then_some(draft.breaker),

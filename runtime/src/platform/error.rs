@@ -54,6 +54,19 @@ pub enum GuestError {
         /// Where it is to listen.
         destination: String,
     },
+    /// A folder that it is granted cannot be opened.
+    #[error("guest `{guest}`: the folder `{}`, granted as `{granted_as}` (`grants.files`), cannot be opened", path.display())]
+    Folder {
+        /// Which guest.
+        guest: String,
+        /// The host's folder.
+        path: std::path::PathBuf,
+        /// Where the guest would find it.
+        granted_as: String,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
     /// It cannot listen where its settings say. A guest that was replaced runs on its new build, and listens there not.
     #[error("guest `{guest}` cannot listen")]
     Listen {

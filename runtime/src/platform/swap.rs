@@ -16,7 +16,7 @@ use super::entry::{Entry, Standing};
 use super::error::GuestError;
 use super::quarantine::told;
 use crate::limits::CUT_WAIT;
-use crate::sandbox::{Build, CutBy, LifecycleError, Loaded};
+use crate::sandbox::{Build, CutBy, LifecycleError, Loaded, look_at_folder};
 use crate::settings::GuestSettings;
 
 /// How often a drain looks for idle instances that came back to where they are kept.
@@ -46,8 +46,24 @@ impl Core {
             Some(destination) if !loaded.is_listener() => {
                 Err(GuestError::NotAListener { guest: guest(), destination: destination.clone() })
             }
-            _ => Ok(loaded),
+            _ => self.look_at_folders(settings).await.map(|()| loaded),
         }
+    }
+
+    /// Looks whether the folders that it is granted are there.
+    async fn look_at_folders(&self, settings: &GuestSettings) -> Result<(), GuestError> {
+        for grant in &settings.grants.files {
+            let guest = || settings.name.clone();
+            let (path, granted_as) = (grant.host_path().to_owned(), grant.guest_path().to_owned());
+            let looked_at = grant.clone();
+            // A file system may be slow, or on another machine.
+            let looking = tokio::task::spawn_blocking(move || look_at_folder(&looked_at));
+            let looked = self.unless_closing(guest(), looking).await?;
+            looked
+                .unwrap_or_else(|error| Err(std::io::Error::other(error)))
+                .map_err(|source| GuestError::Folder { guest: guest(), path, granted_as, source })?;
+        }
+        Ok(())
     }
 
     /// Has a guest listen wherever its settings say.

@@ -29,6 +29,10 @@ pub struct CacheError {
     source: std::io::Error,
 }
 
+/// How the files below are laid out. It stands in their names, so that another layout is not taken for damage: to be raised
+/// with every change of it, and of what the table of places has in it.
+const LAYOUT: u32 = 1;
+
 /// Bytes of the checksum in front of the machine code.
 const CHECKSUM_BYTES: usize = 32;
 
@@ -89,7 +93,7 @@ impl Cache {
     }
 
     fn file(&self, digest: &str) -> PathBuf {
-        self.directory.join(format!("{digest}-{:016x}.cwasm", self.engine_hash))
+        self.directory.join(format!("{digest}-{:016x}-{LAYOUT}.cwasm", self.engine_hash))
     }
 
     /// The compiled component of this digest, if it is here and whole.

@@ -6,6 +6,7 @@ use wasmtime::Store;
 use wasmtime_wasi::WasiCtxBuilder;
 
 use super::engine::SandboxEngine;
+use super::folders;
 use crate::host::{
     GuestFacts, GuestOutput, GuestStream, HostState, LogSink, LogStream, MemoryLimiter, Phase, Reclaim,
     Secrets,
@@ -26,15 +27,18 @@ pub(super) fn build(
     let secrets = Secrets::of(env.iter().map(|(key, value)| (key, value)).chain(&facts.config));
     let output = GuestOutput::new(Arc::clone(&facts.name), Arc::clone(sink), secrets);
     let stream = |stream| GuestStream { output: Arc::clone(&output), stream };
-    let wasi = WasiCtxBuilder::new()
-        .stdout(stream(LogStream::Stdout))
+    let mut wasi = WasiCtxBuilder::new();
+    wasi.stdout(stream(LogStream::Stdout))
         .stderr(stream(LogStream::Stderr))
         .envs(env)
         .max_random_size(limits::RANDOM_BYTES_MAX)
         .allow_tcp(false)
         .allow_udp(false)
-        .allow_ip_name_lookup(false)
-        .build();
+        .allow_ip_name_lookup(false);
+    for grant in &facts.grants.files {
+        folders::open(&mut wasi, grant)?;
+    }
+    let wasi = wasi.build();
     let limiter = MemoryLimiter::new(&facts.limits, facts.memory.clone(), engine.total_memory.clone(), share);
     let mut store = Store::new(&engine.engine, HostState::new(Arc::clone(facts), output, limiter, wasi));
     store.limiter(|state| &mut state.limiter);

@@ -93,7 +93,7 @@ fn a_near_name_is_suggested_and_otherwise_what_there_is() {
     assert_eq!(help("[runtimes]\n"), ["did you mean `runtime`?"]);
     assert_eq!(
         help("[guests.a]\nsource.path = \"x\"\ngrants.http = []\n"),
-        ["known here: `send`, `listen`, `create`"]
+        ["known here: `send`, `listen`, `create`, `files`"]
     );
     assert_eq!(
         help(

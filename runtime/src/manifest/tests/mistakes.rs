@@ -210,8 +210,24 @@ pub(super) const MISTAKES: &[(&str, &str)] = &[
          sandbus.toml:5:47: guest `a`: `circuit-breaker.cooldown` is a number; it must be a time such as \"200ms\", \"5s\" or \"1h\" (SB0103)",
     ),
     (
-        "[guests.a]\nsource.path = \"x\"\ngrants.files = []\n",
-        "sandbus.toml:5:8: guest `a`: key `grants.files` is not known (SB0102)",
+        "[guests.a]\nsource.path = \"x\"\ngrants.files = [{ hosts = \"d\", guest = \"/d\" }, { host = \"\", guest = \"/d\", mode = \"r\" }]\n",
+        "sandbus.toml:5:17: guest `a`: `grants.files` lacks `host` (SB0105)\n\
+         sandbus.toml:5:19: guest `a`: key `grants.files.hosts` is not known (SB0102)\n\
+         sandbus.toml:5:57: guest `a`: `grants.files.host` is empty; it must be text of at least one character (SB0104)\n\
+         sandbus.toml:5:82: guest `a`: `grants.files.mode` is `r`; it must be one of `ro`, `rw` (SB0104)",
+    ),
+    (
+        "[guests.a]\nsource.path = \"x\"\ngrants.files = [\"d\", { host = \"d\", guest = \"d\" }]\n",
+        "sandbus.toml:5:17: guest `a`: `grants.files` is text; it must be a list of tables such as { host = \"./data\", guest = \"/data\", mode = \"ro\" } (SB0103)\n\
+         sandbus.toml:5:44: guest `a`: `grants.files`: `d` is no name for a folder in a guest: it must begin with `/` (SB0104)",
+    ),
+    (
+        "[guests.a]\nsource.path = \"x\"\ngrants.files = [{ host = \"d\", guest = \"/d\" }, { host = \"e\", guest = \"/d\" }]\n",
+        "sandbus.toml:5:47: guest `a`: `grants.files` has `/d` twice (SB0106)",
+    ),
+    (
+        "[guests.a]\nsource.path = \"x\"\ngrants.http = []\n",
+        "sandbus.toml:5:8: guest `a`: key `grants.http` is not known (SB0102)",
     ),
     (
         "[guests.a]\nsource.path = \"x\"\ngrants.send = [\"a//*\"]\n",

@@ -141,7 +141,7 @@ rejected-execution = "discard-oldest"
 source = { path = "dir/a b.wasm" }
 description = "d"
 listens-to = ["s", "p/1"]
-grants = { send = ["p/*"], listen = ["s"], create = ["tmp/"] }
+grants = { send = ["p/*"], listen = ["s"], create = ["tmp/"], files = [{ host = "d", guest = "/d", mode = "ro" }, { host = "/e f", guest = "/", mode = "rw" }] }
 fuel = "unlimited"
 deadline = "1s"
 memory = "1MiB"

@@ -7,6 +7,7 @@ use sandbus_bus::RejectedExecution;
 use sandbus_bus::{Cause, CircuitBreaker, DestinationType, FailureKind, Jitter, OnFailure, OnNoListener};
 
 use super::{good, warnings};
+use crate::grants::FileAccess;
 use crate::manifest::Manifest;
 use crate::settings::{
     Allocator, CompileCache, GuestLimits, InstancePolicy, Instances, OnStartupError, Quarantine,
@@ -150,7 +151,7 @@ type = "parallel"
 source.path = "v.wasm"
 description = "d"
 listens-to = ["orders", "made/here"]
-grants = { send = ["orders", "made/*", "sandbus/default-response"], listen = ["orders"], create = ["made/"] }
+grants = { send = ["orders", "made/*", "sandbus/default-response"], listen = ["orders"], create = ["made/"], files = [{ host = "./d", guest = "/d" }, { host = "/e", guest = "/", mode = "rw" }] }
 fuel = "20M"
 deadline = "500ms"
 memory = "32MiB"
@@ -173,6 +174,9 @@ anything = { goes = [1, "x"] }
     assert_eq!(guest.listens_to, ["orders", "made/here"]);
     assert_eq!((guest.grants.send.len(), guest.grants.listen.len()), (3, 1));
     assert_eq!(guest.grants.create, ["made/"]);
+    let folders = guest.grants.files.iter().map(|grant| (grant.guest_path(), grant.access()));
+    assert_eq!(folders.collect::<Vec<_>>(), [("/d", FileAccess::ReadOnly), ("/", FileAccess::ReadWrite)]);
+    assert_eq!(guest.grants.files[1].host_path(), Path::new("/e"));
     let wanted = GuestLimits {
         fuel: 20_000_000,
         deadline: Duration::from_millis(500),
