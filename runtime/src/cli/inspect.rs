@@ -103,7 +103,7 @@ fn text(name: &str, seen: &Inspection) -> String {
 /// What an import that the host offers can do, and what that needs.
 fn provided(import: &str) -> &'static str {
     match import.split(['/', '@']).next() {
-        Some("wasi:filesystem") => "provided, without any directory",
+        Some("wasi:filesystem") => "provided: the folders in grants.files, none unless granted",
         Some("wasi:sockets") => "provided, every connection is denied",
         _ if sends(import) => "provided; a send also needs an entry in grants.send",
         Some("sandbus:bus") if import.contains("destinations") => {

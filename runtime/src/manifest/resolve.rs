@@ -16,6 +16,7 @@ use super::runtime_keys::below;
 use super::schedules;
 use super::slot::Findings;
 use super::tree::{Node, Place};
+use super::units::show_size;
 use crate::diagnostic::{Code, Problem, Problems};
 use crate::grants::Grants;
 use crate::limits;
@@ -41,6 +42,7 @@ pub(super) fn manifest(root: &Node, surroundings: &Surroundings<'_>) -> Result<M
     let mut guests = Vec::new();
     for (name, draft, _) in &mut document.guests {
         settle_paths(name, draft, &document.origins, surroundings);
+        warn_of_memory(name, draft, &document.origins, &mut findings);
         guests.push(settings(name, draft, surroundings.base, &mut findings));
     }
     let mut schedules = Vec::new();
@@ -106,6 +108,22 @@ fn settle_paths(name: &str, draft: &mut GuestDraft, origins: &Origins, surroundi
         if let (Some(path), true) = (path, from_flag(key)) {
             *path = directory.join(&*path).to_string_lossy().into_owned();
         }
+    }
+}
+
+/// Warns of an instance that may have more memory than all of them together: it never gets it.
+fn warn_of_memory(name: &str, draft: &GuestDraft, origins: &Origins, findings: &mut Findings) {
+    let (one, all) = (draft.limits.memory_bytes_max, draft.limits.total_memory_bytes_max);
+    let place = |key: &str| origins.get(&format!("guests.{}.{key}", quoted_key(name)));
+    if let Some(origin) = place("memory").or_else(|| place("total-memory")).filter(|_| one > all) {
+        let message = format!(
+            "guest `{name}`: `memory` is {} for one instance, and `total-memory` {} for all of them",
+            show_size(one as u64),
+            show_size(all as u64)
+        );
+        let problem =
+            Problem::warning(Code::NoEffect, message).with_help("raise `total-memory`, or lower `memory`");
+        findings.warnings.push(origin.place.mark(problem, "an instance never gets so much"));
     }
 }
 

@@ -305,6 +305,13 @@ fn what_is_doubtful_is_a_warning_and_stops_nothing() {
         ["sandbus.toml:7:23: guest `a`: the secret `env.DB_PASSWORD` stands in the manifest (SB0116)"]
     );
     assert_eq!(
+        warnings(&format!("{base}memory = \"64MiB\"\ntotal-memory = \"32MiB\"\n")),
+        [
+            "sandbus.toml:7:10: guest `a`: `memory` is 64MiB for one instance, and `total-memory` 32MiB for all of them (SB0115)"
+        ]
+    );
+    assert!(warnings(&format!("{base}memory = \"64MiB\"\ntotal-memory = \"64MiB\"\n")).is_empty());
+    assert_eq!(
         warnings("[destinations.orders]\ntype = \"parallel\"\nblock-timeout = \"1s\"\n"),
         ["sandbus.toml:5:17: destination `orders`: `block-timeout` has no effect (SB0115)"]
     );
