@@ -8,10 +8,8 @@ use sandbus_bus::{
     Bus, BusConfig, Delivery, DestinationConfig, Outcome, Outgoing, RejectedExecution, Reply, listener_fn,
 };
 
-use crate::harness::{Asked, Failure, Table};
+use crate::harness::{Asked, Bound, Failure, PORTION, Table, scaling};
 
-/// Messages that wait at once; they fit into the processor's cache, as a queue that is no backlog does.
-const PORTION: u32 = 1_000;
 const PAYLOAD_BYTES: usize = 64;
 const FLOOR: &str = "floor: a channel and a task";
 const SEND: &str = "send";
@@ -20,7 +18,7 @@ const SERIAL: &str = "deliver, serial";
 /// Measures every row once.
 pub(crate) async fn round(mut table: Table, asked: Asked) -> Result<Table, Failure> {
     let count = asked.count(100_000).div_ceil(PORTION) * PORTION;
-    table.add(FLOOR, None, floor(count).await?, "send, receive, call");
+    table.add(FLOOR, None, floor(count).await?).noted("send, receive, call");
     let deliveries = [
         (SERIAL, DestinationConfig::serial("b/d")?, 1),
         ("deliver, parallel, 1 listener", DestinationConfig::parallel("b/d")?, 1),
@@ -30,44 +28,63 @@ pub(crate) async fn round(mut table: Table, asked: Asked) -> Result<Table, Failu
     for (name, config, listeners) in deliveries {
         if asked.wants(name) || (name == SERIAL && asked.wants(SEND)) {
             let (sent, delivered) = deliver(config, listeners, count / listeners).await?;
-            table.add(name, Some(FLOOR), delivered, "a call, of a queue that was filled before");
+            table.add(name, Some(FLOOR), delivered).noted("a call, of a queue that was filled before");
             if name == SERIAL {
-                table.add(SEND, Some(FLOOR), sent, "a message, into a queue");
+                table.add(SEND, Some(FLOOR), sent).noted("a message, into a queue");
             }
         }
     }
     if asked.wants("synchronous") {
         let config = DestinationConfig::synchronous("b/d")?;
-        table.add("send, synchronous", Some(FLOOR), synchronous(config, count).await?, "with its delivery");
+        let took = synchronous(config, count).await?;
+        table.add("send, synchronous", Some(FLOOR), took).noted("with its delivery");
     }
     for (name, direct) in [("request, default mode", false), ("request, direct mode", true)] {
         if asked.wants(name) {
-            table.add(name, Some(FLOOR), request(direct, count / 10).await?, "one in flight");
+            table.add(name, Some(FLOOR), request(direct, count / 10).await?).noted("one in flight");
         }
     }
-    scaling(&mut table, &asked).await?;
+    destinations(&mut table, &asked).await?;
+    backlogs(&mut table, &asked).await?;
     Ok(table)
 }
 
-/// Cost per message against the number of destinations, and against the length of the queue.
-async fn scaling(table: &mut Table, asked: &Asked) -> Result<(), Failure> {
-    let one = "send and deliver, 1 destination";
-    for destinations in [1, asked.count(100_000) / 100] {
-        let name = format!(
-            "send and deliver, {destinations} destination{}",
-            if destinations == 1 { "" } else { "s" }
-        );
-        if asked.wants(&name) {
-            let beside = (destinations > 1).then_some(one);
-            table.add(&name, beside, destinations_of(destinations, asked.count(100_000)).await?, "in turn");
+/// Cost per message against the number of destinations.
+async fn destinations(table: &mut Table, asked: &Asked) -> Result<(), Failure> {
+    let (one, many) = ("send and deliver, 1 destination", "send and deliver, 1,000 destinations");
+    for (name, count) in [(one, 1), (many, asked.count(100_000) / 100)] {
+        if asked.wants_any(&[name, many]) {
+            let bus = Bus::new(BusConfig::default());
+            let names = scaling::names(count);
+            for name in &names {
+                bus.create(DestinationConfig::serial(name)?)?;
+                listen(&bus, name, 1)?;
+            }
+            let took = scaling::in_turn(&bus, &names, asked.count(100_000)).await?;
+            let row = table.add(name, (name == many).then_some(one), took).noted("in turn");
+            if name == many {
+                row.aims(10, Bound::TimesAtMost(1.5));
+            }
         }
     }
-    let short = format!("send and deliver, {PORTION} wait");
-    for length in [1, PORTION, asked.count(1_000_000)] {
-        let name = format!("send and deliver, {length} wait");
-        if asked.wants(&name) {
-            let beside = (length > PORTION).then_some(short.as_str());
-            table.add(&name, beside, backlog(length, asked.count(100_000)).await?, "filled, then emptied");
+    Ok(())
+}
+
+/// Cost per message against the length of the queue.
+async fn backlogs(table: &mut Table, asked: &Asked) -> Result<(), Failure> {
+    let short = "send and deliver, 1,000 wait";
+    let long = "send and deliver, 1,000,000 wait";
+    let lengths = [("send and deliver, 1 waits", 1), (short, PORTION), (long, asked.count(1_000_000))];
+    for (name, length) in lengths {
+        if asked.wants_any(&[name, long]) {
+            let bus = Bus::new(BusConfig::default());
+            bus.create(scaling::without_bounds("b/d")?)?;
+            listen(&bus, "b/d", 1)?;
+            let took = scaling::backlog(&bus, "b/d", length, asked.count(100_000)).await?;
+            let row = table.add(name, (name == long).then_some(short), took).noted("filled, then emptied");
+            if name == long {
+                row.aims(10, Bound::TimesAtMost(1.5));
+            }
         }
     }
     Ok(())
@@ -143,7 +160,7 @@ async fn deliver(
         bus.idle().await;
         delivering += started.elapsed();
     }
-    completed(&bus, "b/d", u64::from(portions * PORTION * listeners))?;
+    scaling::completed(&bus, u64::from(portions * PORTION * listeners))?;
     Ok((sending / (portions * PORTION), delivering / (portions * PORTION * listeners)))
 }
 
@@ -156,7 +173,7 @@ async fn synchronous(config: DestinationConfig, count: u32) -> Result<Duration, 
         bus.send("b/d", message()).await?;
     }
     let took = started.elapsed();
-    completed(&bus, "b/d", u64::from(count))?;
+    scaling::completed(&bus, u64::from(count))?;
     Ok(took / count)
 }
 
@@ -179,68 +196,6 @@ async fn request(direct: bool, count: u32) -> Result<Duration, Failure> {
         }
     }
     let took = started.elapsed();
-    completed(&bus, "b/d", u64::from(count))?;
+    scaling::completed(&bus, u64::from(count))?;
     Ok(took / count)
-}
-
-/// Messages to so many destinations in turn, each with a listener.
-async fn destinations_of(destinations: u32, count: u32) -> Result<Duration, Failure> {
-    let bus = Bus::new(BusConfig::default());
-    let names: Vec<String> = (0..destinations).map(|number| format!("b/d{number}")).collect();
-    for name in &names {
-        bus.create(DestinationConfig::serial(name)?)?;
-        listen(&bus, name, 1)?;
-        // Its worker and its histograms are there before the clock starts.
-        bus.send(name, message()).await?;
-    }
-    bus.idle().await;
-    let mut took = Duration::ZERO;
-    let mut sent = 0;
-    while sent < count {
-        let started = Instant::now();
-        for name in names.iter().cycle().take(PORTION as usize) {
-            bus.send(name, message()).await?;
-        }
-        bus.idle().await;
-        took += started.elapsed();
-        sent += PORTION;
-    }
-    let completed: u64 = bus.all_statistics().iter().map(|figures| figures.completed).sum();
-    if completed != u64::from(sent + destinations) {
-        return Err(format!("{completed} of {sent} messages were completed").into());
-    }
-    Ok(took / sent)
-}
-
-/// A queue that is filled with so many messages and emptied, again and again until there were `count`.
-async fn backlog(length: u32, count: u32) -> Result<Duration, Failure> {
-    let bus = Bus::new(BusConfig::default());
-    let mut config = DestinationConfig::serial("b/d")?;
-    config.queue_entries_max = usize::MAX;
-    config.queue_bytes_max = usize::MAX;
-    bus.create(config)?;
-    listen(&bus, "b/d", 1)?;
-    let turns = count.div_ceil(length).max(1);
-    let started = Instant::now();
-    for _ in 0..turns {
-        bus.pause("b/d")?;
-        for _ in 0..length {
-            bus.send("b/d", message()).await?;
-        }
-        bus.resume("b/d")?;
-        bus.idle().await;
-    }
-    let took = started.elapsed();
-    completed(&bus, "b/d", u64::from(length * turns))?;
-    Ok(took / (length * turns))
-}
-
-/// Whether everything came to its end.
-fn completed(bus: &Bus, destination: &str, count: u64) -> Result<(), Failure> {
-    let figures = bus.statistics(destination).ok_or("the destination is gone")?;
-    if figures.completed == count && figures.adds_up() {
-        Ok(())
-    } else {
-        Err(format!("{} of {count} calls of `{destination}` were completed", figures.completed).into())
-    }
 }
