@@ -137,6 +137,16 @@ pub const QUARANTINE_INITIAL: Duration = Duration::from_secs(1);
 pub const QUARANTINE_MAX: Duration = Duration::from_secs(300);
 /// Bytes of a manifest's file.
 pub const MANIFEST_BYTES_MAX: usize = 1 << 20;
+/// What a line costs of the bytes that a call may log, beside its text: it is an event of its own.
+pub const LOG_LINE_COST_BYTES: usize = 32;
+/// Names that a guest may listen to beyond its settings.
+pub const GUEST_LISTENS_MAX: usize = 1_000;
+/// Entries of the queue of a destination that a guest makes.
+pub const GUEST_QUEUE_ENTRIES_MAX: usize = sandbus_bus::limits::QUEUE_ENTRIES_MAX;
+/// Bytes of that queue, and of its dead letters.
+pub const GUEST_QUEUE_BYTES_MAX: usize = 4 << 20;
+/// Workers of a destination that a guest makes: as many as a guest has instances.
+pub const GUEST_WORKERS_MAX: usize = INSTANCES_MAX;
 /// Folders of the host that a guest may be granted: each instance opens each of them.
 pub const FILE_GRANTS_MAX: usize = 16;
 /// Bytes of the name under which a guest finds one: as long as a file's name may be.

@@ -49,6 +49,10 @@ impl Pattern {
     /// Whether `name` is one of the names that the pattern stands for.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {
+        // No name is longer, and what a guest calls a name may be: nothing is made of it before it is looked at.
+        if name.len() > sandbus_bus::limits::DESTINATION_NAME_BYTES_MAX {
+            return false;
+        }
         let segments: Vec<&str> = name.split('/').collect();
         matches_segments(&self.segments, &segments)
     }
@@ -136,6 +140,13 @@ fn matches_pieces(pieces: &[String], segment: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_longer_than_a_name_matches_nothing_and_is_not_looked_at() {
+        let any: Pattern = "**".parse().unwrap();
+        let longest = "a/".repeat(sandbus_bus::limits::DESTINATION_NAME_BYTES_MAX / 2);
+        assert!(any.matches(&longest) && !any.matches(&format!("{longest}bb")));
+    }
 
     #[test]
     fn a_star_stays_in_its_segment_and_two_stars_do_not() {

@@ -155,6 +155,17 @@ async fn h43_a_configured_secret_is_masked_in_log_error_and_dead_letter() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h43_a_secret_that_stands_where_a_text_is_cut_is_masked() {
+    // Of half a secret nobody would know that it is one.
+    let secret = "hunter22-and-some-more";
+    let before = "x".repeat(sandbus::bus::limits::ERROR_TEXT_BYTES_MAX - 12);
+    let (harness, letter, _) = ended(&format!("refuse {before}{secret}"), Some(secret)).await;
+    let text = letter.last_error.as_str();
+    assert!(text.starts_with("xxx") && !text.contains("hunter"), "{text}");
+    harness.settled().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn h43_a_secret_in_output_is_masked_and_an_ordinary_variable_is_not() {
     // Also where the output of a call ends in the middle of it.
     let mut guest = zoo("guest", &["t/a"]);

@@ -142,6 +142,50 @@ async fn h31_a_guest_cannot_take_a_reserved_name_or_more_destinations_than_it_ma
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h31_what_a_guest_makes_has_no_more_room_than_a_guest_may_have() {
+    // Nobody receives there: all that it may send would wait in the host's memory.
+    let mut settings = zoo("guest", &["t/a"]);
+    settings.grants.create = vec!["acme/".to_owned()];
+    let harness = beside_a_neighbour().destination(serial("t/a")).guest(settings).start().await.unwrap();
+    let told = harness.answer("t/a", "create-greedy acme/y").await;
+    let keys = ["queue-bytes-max", "queue-messages-max", "workers-max", "workers-core"];
+    assert_eq!(told.lines().count(), keys.len(), "{told}");
+    for (line, key) in told.lines().zip(keys) {
+        assert!(line.starts_with("error invalid") && line.contains(key), "{line}");
+    }
+    assert_eq!(harness.answer("t/a", "create acme/y parallel").await, "ok");
+    let made = harness.bus().config("acme/y").unwrap();
+    let most = sandbus::limits::GUEST_QUEUE_BYTES_MAX;
+    assert_eq!((made.queue_bytes_max, made.dead_letters.bytes_max), (most, most));
+    harness.settled().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h31_a_guest_listens_to_so_many_names_and_its_neighbour_to_others() {
+    // The bus keeps each name, also before there is such a destination, and its own bound is for all of them.
+    let mut settings = zoo("guest", &["t/a"]);
+    settings.grants.listen = vec!["x/**".parse().unwrap()];
+    let mut other = zoo("other", &["t/b"]);
+    other.grants.listen = vec!["x/**".parse().unwrap()];
+    let harness = beside_a_neighbour()
+        .destination(serial("t/a"))
+        .destination(serial("t/b"))
+        .guest(settings)
+        .guest(other)
+        .start()
+        .await
+        .unwrap();
+    let many = harness.answer("t/a", "listen-many x/ 1500").await;
+    assert!(many.starts_with("1000 begun, then ") && many.contains("1000"), "{many}");
+    assert_eq!(harness.answer("t/b", "listen x/2000").await, "true");
+    // One that it ended makes room for another.
+    assert!(harness.answer("t/a", "listen x/2001").await.starts_with("error limit-reached"));
+    assert_eq!(harness.answer("t/a", "stop-listening x/7").await, "true");
+    assert_eq!(harness.answer("t/a", "listen x/2001").await, "true");
+    harness.settled().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn perm_7_a_listener_without_any_grant_answers_a_request() {
     // A returned reply is sent by the host; an answer that is sent uses the right of the message in hand.
     let harness = harness().destination(serial("t/a")).guest(zoo("guest", &["t/a"])).start().await.unwrap();

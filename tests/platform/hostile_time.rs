@@ -104,6 +104,44 @@ async fn h8_a_guest_with_unlimited_fuel_that_calls_the_host_without_end_ends_at_
     here.end().await;
 }
 
+/// Calls that bring much, and do little: each takes the host a millisecond, and the guest a handful of instructions.
+const LARGE_CALLS: [&str; 5] = [
+    "spam-write 4000000",
+    "spam-poll 1000",
+    "spam-key 4000000",
+    "spam-name 4000000",
+    "spam-bad-send 2000000",
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h8_what_a_call_brings_is_paid_for_whatever_is_done_with_it() {
+    let here = Neighbourhood::with(|hostile| {
+        hostile.limits.deadline = Duration::from_secs(60);
+        hostile.grants.listen = vec!["x/**".parse().unwrap(), "**/y".parse().unwrap()];
+    })
+    .await;
+    for command in LARGE_CALLS {
+        let (fault, _) = here.fault(command).await;
+        assert_eq!(fault.cause, Cause::OutOfFuel, "{command}: {fault:?}");
+    }
+    here.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h8_a_guest_with_unlimited_fuel_that_brings_much_in_each_call_ends_at_its_deadline() {
+    let here = Neighbourhood::with(|hostile| {
+        hostile.limits.fuel = sandbus::limits::FUEL_UNLIMITED;
+        hostile.limits.deadline = Duration::from_millis(200);
+        hostile.grants.listen = vec!["x/**".parse().unwrap()];
+    })
+    .await;
+    for command in LARGE_CALLS {
+        let fault = here.fault_within(command, SOON).await;
+        assert_eq!(fault.cause, Cause::Deadline, "{command}: {fault:?}");
+    }
+    here.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn limit_7_a_guest_that_faults_in_every_way_leaves_its_neighbour_alone() {
     // One after the other, on one worker: each fault throws the instance away and nothing else.

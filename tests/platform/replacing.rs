@@ -163,6 +163,51 @@ async fn f35_a_build_that_cannot_run_leaves_the_old_one_running_untouched() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f35_what_the_old_build_ends_in_its_deactivate_stays_with_the_new_one() {
+    // An honest guest tidies up behind itself. What it listens to and has made is the guest's, and not that build's.
+    let mut tidy = plugin(
+        "tidy",
+        "listen t/x; create made/here",
+        "stop-listening t/x; remove made/here; listen t/other; create made/late",
+    );
+    tidy.grants.listen = vec!["t/*".parse().unwrap()];
+    tidy.grants.create = vec!["made/".to_owned()];
+    let harness = beside_a_neighbour()
+        .destination(serial("t/x"))
+        .destination(serial("t/other"))
+        .guest(tidy.clone())
+        .start()
+        .await
+        .unwrap();
+    // A name that is there already is an error in `activate`: the second build only listens.
+    tidy.env.insert("ACTIVATE".to_owned(), "listen t/x".to_owned());
+    harness.platform().replace_guest("tidy", tidy).await.unwrap();
+    assert_eq!(harness.answer("t/x", "still here").await, "still here");
+    assert!(harness.bus().config("made/here").is_some(), "it was not removed");
+    assert!(harness.bus().config("made/late").is_none(), "nothing was made");
+    assert!(harness.bus().statistics("t/other").unwrap().listeners.is_empty(), "it listens nowhere else");
+    harness.settled().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f35_where_a_build_that_cannot_run_ended_listening_the_old_one_listens_again() {
+    let mut guest = plugin("guest", "listen t/x", "");
+    guest.grants.listen = vec!["t/*".parse().unwrap()];
+    let harness = beside_a_neighbour().destination(serial("t/x")).guest(guest.clone()).start().await.unwrap();
+    assert_eq!(harness.answer("t/x", "first").await, "first");
+    guest.env.insert(
+        "ACTIVATE".to_owned(),
+        "listen t/y; stop-listening t/y; stop-listening t/x; error not fit".to_owned(),
+    );
+    let error = harness.platform().replace_guest("guest", guest).await.unwrap_err();
+    assert!(matches!(error, GuestError::Activate { .. }), "{error}");
+    assert_eq!(harness.answer("t/x", "second").await, "second");
+    let places: Vec<String> = harness.bus().registrations("guest").iter().map(ToString::to_string).collect();
+    assert_eq!(places, ["t/x"]);
+    harness.settled().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f35_a_call_that_outlasts_the_drain_is_ended_and_tried_again_on_the_new_build() {
     // The old build does not stay for ever, and its message is not lost: a deadline is what is tried again by default.
     let mut slow = zoo_that("sleep 600000", "guest", &["t/a"]);

@@ -7,12 +7,8 @@ wasmtime::component::bindgen!({
     world: "plugin",
     imports: {
         "sandbus:bus/current-message.id": trappable,
-        "sandbus:bus/current-message.get-value": trappable,
-        "sandbus:bus/current-message.values": trappable,
-        "sandbus:bus/current-message.put-value": trappable,
         "sandbus:bus/current-message.response-destination": trappable,
         "sandbus:bus/current-message.response-id": trappable,
-        "sandbus:bus/current-message.set-response": trappable,
         "sandbus:bus/current-message.context": trappable,
         "sandbus:bus/current-message.options": trappable,
         "sandbus:bus/current-message.time-left-ms": trappable,

@@ -7,6 +7,7 @@ use sandbus_bus::{Instant, SendOptions};
 use super::bindings::sandbus::bus::current_message::{ChangeError, Host, Identity, MessageContext};
 use super::bindings::sandbus::bus::types as wire;
 use super::convert::{reply, too_large, value, wire_options, wire_value, wire_values};
+use super::crossing::Crossing;
 use super::state::HostState;
 
 impl Host for HostState {
@@ -14,26 +15,28 @@ impl Host for HostState {
         Ok(self.receiving()?.delivery.message().id().to_string())
     }
 
-    fn get_value(&mut self, key: String) -> wasmtime::Result<Option<wire::Value>> {
+    async fn get_value(&mut self, key: String) -> wasmtime::Result<Option<wire::Value>> {
+        self.fuel.pay(key.len()).await?;
         let value = self.receiving()?.values().get(&key).map(wire_value);
-        self.fuel.charge_bytes(value.as_ref().map_or(0, value_bytes));
+        self.fuel.charge_bytes(value.bytes());
         Ok(value)
     }
 
-    fn values(&mut self) -> wasmtime::Result<Vec<(String, wire::Value)>> {
+    async fn values(&mut self) -> wasmtime::Result<Vec<(String, wire::Value)>> {
+        self.fuel.pause().await?;
         let values = self.receiving()?.values();
         let (all, bytes) = (wire_values(values), values.size_bytes());
         self.fuel.charge_bytes(bytes);
         Ok(all)
     }
 
-    fn put_value(
+    async fn put_value(
         &mut self,
         key: String,
         new: Option<wire::Value>,
     ) -> wasmtime::Result<Result<(), ChangeError>> {
+        self.fuel.pay(key.len() + new.bytes()).await?;
         let bytes_max = self.message_bytes_max()?;
-        self.fuel.charge_bytes(new.as_ref().map_or(0, value_bytes));
         let receiving = self.receiving()?;
         let mut values = receiving.values().clone();
         match new {
@@ -60,14 +63,14 @@ impl Host for HostState {
         Ok(self.receiving()?.delivery.message().response_id().map(str::to_owned))
     }
 
-    fn set_response(&mut self, response: wire::Reply) -> wasmtime::Result<Result<(), ChangeError>> {
+    async fn set_response(&mut self, response: wire::Reply) -> wasmtime::Result<Result<(), ChangeError>> {
+        self.fuel.pay(response.bytes()).await?;
         let bytes_max = self.message_bytes_max()?;
         let response = match reply(response) {
             Ok(response) => response,
             Err(rule) => return Ok(Err(ChangeError::Invalid(rule))),
         };
         let bytes = response.size_bytes();
-        self.fuel.charge_bytes(bytes);
         if bytes > bytes_max {
             return Ok(Err(ChangeError::TooLarge(too_large(bytes as u64, bytes_max as u64))));
         }
@@ -112,14 +115,5 @@ impl HostState {
         let destination = self.receiving()?.delivery.destination();
         let default = sandbus_bus::limits::MESSAGE_BYTES_MAX;
         Ok(bus.config(destination.as_str()).map_or(default, |config| config.message_bytes_max))
-    }
-}
-
-/// What of a value is copied: text and bytes.
-fn value_bytes(value: &wire::Value) -> usize {
-    match value {
-        wire::Value::Text(text) => text.len(),
-        wire::Value::Bytes(bytes) => bytes.len(),
-        wire::Value::Boolean(_) | wire::Value::Integer(_) | wire::Value::Float(_) => 0,
     }
 }

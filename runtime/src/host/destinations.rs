@@ -1,6 +1,7 @@
 //! `sandbus:bus/destinations`: making, removing, looking at and listening to destinations, within the grants.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError, Weak};
 
 use sandbus_bus as bus;
@@ -10,7 +11,10 @@ use super::bindings::sandbus::bus::destinations::{
     DestinationError, DestinationStatistics, DestinationType, Host, Settings,
 };
 use super::state::{GuestFacts, HostState, Phase};
-use crate::limits::GUEST_DESTINATIONS_MAX;
+use crate::limits::{
+    GUEST_DESTINATIONS_MAX, GUEST_LISTENS_MAX, GUEST_QUEUE_BYTES_MAX, GUEST_QUEUE_ENTRIES_MAX,
+    GUEST_WORKERS_MAX,
+};
 
 impl Host for HostState {
     async fn create(
@@ -18,19 +22,21 @@ impl Host for HostState {
         name: String,
         settings: Settings,
     ) -> wasmtime::Result<Result<(), DestinationError>> {
-        self.fuel.pause().await?;
-        let made =
-            if self.may_create(&name) { self.make(&name, settings) } else { Err(DestinationError::Denied) };
-        if made.is_ok() {
-            self.facts.made.created().insert(name);
-        }
-        Ok(made)
+        self.fuel.pay(name.len()).await?;
+        Ok(match self.may_create(&name) {
+            true if self.facts.is_retired() => Err(replaced()),
+            true => self.make(&name, settings),
+            false => Err(DestinationError::Denied),
+        })
     }
 
     async fn remove(&mut self, name: String) -> wasmtime::Result<Result<(), DestinationError>> {
-        self.fuel.pause().await?;
+        self.fuel.pay(name.len()).await?;
         if !self.may_create(&name) {
             return Ok(Err(DestinationError::Denied));
+        }
+        if self.facts.is_retired() && !self.facts.made.is_leaving() {
+            return Ok(Err(replaced()));
         }
         let facts = Arc::clone(&self.facts);
         // In a task of its own: removing the destination of the message in hand interrupts this very call.
@@ -40,7 +46,7 @@ impl Host for HostState {
     }
 
     async fn listen(&mut self, name: String) -> wasmtime::Result<Result<bool, DestinationError>> {
-        self.fuel.pause().await?;
+        self.fuel.pay(name.len()).await?;
         if !self.may_listen(&name) {
             return Ok(Err(DestinationError::Denied));
         }
@@ -52,7 +58,18 @@ impl Host for HostState {
             let text = "this guest is being unloaded".to_owned();
             return Ok(Err(DestinationError::Invalid(text)));
         }
+        if self.facts.is_retired() {
+            return Ok(Err(replaced()));
+        }
+        let configured = self.facts.listens_to.contains(&name);
+        if !configured && !self.facts.made.begin_listening(&name) {
+            let text = format!("a guest listens to {GUEST_LISTENS_MAX} names beyond its settings at most");
+            return Ok(Err(DestinationError::LimitReached(text)));
+        }
         let registered = self.facts.bus.register_shared(&name, listener).map_err(wire_error);
+        if registered.is_err() {
+            self.facts.made.ended_listening(&name);
+        }
         let now = registered.map(|registered| registered != Registered::Already);
         if matches!(now, Ok(true)) && matches!(self.phase(), Phase::Lifecycle(_)) {
             self.facts.listened().insert(name);
@@ -61,17 +78,26 @@ impl Host for HostState {
     }
 
     async fn stop_listening(&mut self, name: String) -> wasmtime::Result<Result<bool, DestinationError>> {
-        self.fuel.pause().await?;
+        self.fuel.pay(name.len()).await?;
         if !self.may_listen(&name) {
             return Ok(Err(DestinationError::Denied));
         }
+        // What listens there is the guest: a build that was replaced must not take it away from the one that runs.
+        if self.facts.is_retired() {
+            return Ok(Ok(false));
+        }
+        self.facts.made.ended_listening(&name);
         let own = match self.phase() {
             Phase::Receiving(receiving) => receiving.delivery.destination().as_str() == name,
             _ => false,
         };
         let mut removing = std::pin::pin!(self.facts.bus.unregister(&name, &self.facts.name));
         if !own {
-            return Ok(Ok(removing.await));
+            let removed = removing.await;
+            if removed && matches!(self.phase(), Phase::Lifecycle(_)) {
+                self.facts.stopped(name.clone());
+            }
+            return Ok(Ok(removed));
         }
         // This call is one of those that run there: it must not wait for itself. The listener is taken away at once.
         let first = std::future::poll_fn(|cx| std::task::Poll::Ready(removing.as_mut().poll(cx))).await;
@@ -85,7 +111,7 @@ impl Host for HostState {
         &mut self,
         name: String,
     ) -> wasmtime::Result<Result<DestinationStatistics, DestinationError>> {
-        self.fuel.pause().await?;
+        self.fuel.pay(name.len()).await?;
         if !self.may_look_at(&name) {
             return Ok(Err(DestinationError::Denied));
         }
@@ -100,10 +126,29 @@ impl GuestFacts {
         self.listened.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Where its `activate` has ended listening that began before it.
+    pub(crate) fn unlistened(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.unlistened.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that `activate` has ended listening there.
+    fn stopped(&self, name: String) {
+        if !self.listened().remove(&name) {
+            self.unlistened().insert(name);
+        }
+    }
+
+    /// Whether another build has taken its place, or none runs any more: what the guest has made and where it listens is not
+    /// its own any more.
+    pub(crate) fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Acquire)
+    }
+
     /// Removes the destination of this name that `create` makes: one that the host put before it stays.
     async fn remove(&self, name: &str) -> Result<(), bus::DestinationError> {
+        let making = self.made.making_of(name);
         let destroyed = self.bus.destroy_ranked(name, 0).await?;
-        self.made.created().remove(name);
+        self.made.removed(name, making);
         self.made.left().keep(&self.name, destroyed.dead_letters);
         Ok(())
     }
@@ -126,13 +171,17 @@ impl HostState {
     }
 
     fn make(&self, name: &str, settings: Settings) -> Result<(), DestinationError> {
-        let count = self.facts.made.created().len();
-        if count >= GUEST_DESTINATIONS_MAX {
-            let text = format!("this guest has made {count} destinations and may have no more");
-            return Err(DestinationError::LimitReached(text));
-        }
         let config = config(&self.facts.bus, name, settings)?;
-        self.facts.bus.create(config).map_err(wire_error)
+        let Some(making) = self.facts.made.begin_making(name) else {
+            let text =
+                format!("this guest has made {GUEST_DESTINATIONS_MAX} destinations and may have no more");
+            return Err(DestinationError::LimitReached(text));
+        };
+        let made = self.facts.bus.create(config).map_err(wire_error);
+        if made.is_err() {
+            self.facts.made.not_made(name, making);
+        }
+        made
     }
 }
 
@@ -144,18 +193,37 @@ fn config(bus: &Bus, name: &str, settings: Settings) -> Result<DestinationConfig
         DestinationType::Custom(type_name) => bus.configuration(&type_name, name),
     }
     .map_err(|error| DestinationError::Invalid(error.to_string()))?;
-    if let Some(entries) = settings.queue_messages_max {
-        config.queue_entries_max = entries as usize;
-    }
-    if let Some(bytes) = settings.queue_bytes_max {
-        config.queue_bytes_max = usize::try_from(bytes).unwrap_or(usize::MAX);
-    }
+    let Settings { queue_messages_max, queue_bytes_max, workers_core, workers_max, .. } = settings;
+    let entries = within("queue-messages-max", queue_messages_max.map(u64::from), GUEST_QUEUE_ENTRIES_MAX)?;
+    let bytes = within("queue-bytes-max", queue_bytes_max, GUEST_QUEUE_BYTES_MAX)?;
+    let core = within("workers-core", workers_core.map(u64::from), GUEST_WORKERS_MAX)?;
+    let max = within("workers-max", workers_max.map(u64::from), GUEST_WORKERS_MAX)?;
+    config.queue_entries_max =
+        entries.unwrap_or_else(|| config.queue_entries_max.min(GUEST_QUEUE_ENTRIES_MAX));
+    config.queue_bytes_max = bytes.unwrap_or_else(|| config.queue_bytes_max.min(GUEST_QUEUE_BYTES_MAX));
+    config.dead_letters.bytes_max = config.dead_letters.bytes_max.min(GUEST_QUEUE_BYTES_MAX);
     config.workers = Workers {
-        core: settings.workers_core.map_or(config.workers.core, |core| core as usize),
-        max: settings.workers_max.map_or(config.workers.max, |max| max as usize),
+        core: core.unwrap_or(config.workers.core),
+        max: max.unwrap_or(config.workers.max),
         ..config.workers
     };
     Ok(config)
+}
+
+/// What a guest asks for, unless it is more than a guest may have.
+fn within(setting: &str, asked: Option<u64>, most: usize) -> Result<Option<usize>, DestinationError> {
+    let Some(asked) = asked else { return Ok(None) };
+    match usize::try_from(asked).ok().filter(|asked| *asked <= most) {
+        Some(asked) => Ok(Some(asked)),
+        None => Err(DestinationError::Invalid(format!(
+            "`{setting}` is {asked}; a destination that a guest makes has {most} at most"
+        ))),
+    }
+}
+
+/// What a build hears that does not run any more.
+fn replaced() -> DestinationError {
+    DestinationError::Other("another build of this guest has taken its place".to_owned())
 }
 
 fn wire_error(error: bus::DestinationError) -> DestinationError {

@@ -70,6 +70,15 @@ impl HostFuel {
         Ok(())
     }
 
+    /// Takes what so many bytes cost that came with a host call, and lets others run as [`HostFuel::pause`] does.
+    ///
+    /// # Errors
+    /// As [`HostFuel::check`].
+    pub(crate) async fn pay(&self, bytes: usize) -> wasmtime::Result<()> {
+        self.charge_bytes(bytes);
+        self.pause().await
+    }
+
     /// Runs a call until it ends or its tank is empty.
     pub(crate) fn meter<F>(&self, call: F) -> Metered<'_, F> {
         Metered { call, fuel: self }

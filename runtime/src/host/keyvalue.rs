@@ -71,7 +71,6 @@ fn get(state: &mut HostState, (bucket, key): (Handle, String)) -> Answer<Option<
 
 fn set(state: &mut HostState, (bucket, key, value): (Handle, String, Vec<u8>)) -> Answer<()> {
     let bucket = name(state, &bucket)?;
-    state.fuel.charge_bytes(value.len());
     answer(state.facts.buckets.set(&bucket, key, value, state.facts.limits.keyvalue_bytes_max))
 }
 
@@ -124,7 +123,6 @@ fn set_many(state: &mut HostState, (bucket, entries): (Handle, Vec<Entry>)) -> A
     let bucket = name(state, &bucket)?;
     // Not all or nothing, as the draft says of it.
     for (key, value) in entries {
-        state.fuel.charge_bytes(key.len() + value.len() + size_of::<Entry>());
         let kept = state.facts.buckets.set(&bucket, key, value, state.facts.limits.keyvalue_bytes_max);
         if kept.is_err() {
             return answer(kept);
@@ -136,7 +134,6 @@ fn set_many(state: &mut HostState, (bucket, entries): (Handle, Vec<Entry>)) -> A
 fn delete_many(state: &mut HostState, (bucket, keys): (Handle, Vec<String>)) -> Answer<()> {
     let bucket = name(state, &bucket)?;
     for key in &keys {
-        state.fuel.charge_bytes(key.len() + size_of::<String>());
         state.facts.buckets.delete(&bucket, key);
     }
     answer(Ok(()))

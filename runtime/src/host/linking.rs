@@ -8,6 +8,7 @@ use wasmtime::component::{
 use wasmtime::{Engine, StoreContextMut};
 
 use super::bindings::Plugin;
+use super::crossing::Crossing;
 use super::foreign::{spin, wasi_messaging, wasmcloud};
 use super::state::HostState;
 use super::wasi::meter_wasi;
@@ -128,20 +129,20 @@ fn set_link_name_answers(item: &ComponentItem, engine: &Engine) -> bool {
     }
 }
 
-/// Offers a function. Each call of it costs what a host call costs, and may let others run first.
+/// Offers a function. Each call of it costs what a host call costs, and what it brings, and may let others run first.
 pub(super) fn offer<P, R>(
     instance: &mut LinkerInstance<'_, HostState>,
     name: &str,
     function: fn(&mut HostState, P) -> wasmtime::Result<R>,
 ) -> wasmtime::Result<()>
 where
-    P: ComponentNamedList + Lift + Send + Sync + 'static,
+    P: ComponentNamedList + Crossing + Lift + Send + Sync + 'static,
     R: ComponentNamedList + Lower + Send + Sync + 'static,
 {
     instance.func_wrap_async(name, move |mut store: Store<'_>, parameters: P| {
         Box::new(async move {
             let state = store.data_mut();
-            state.called().fuel.pause().await?;
+            state.called().fuel.pay(parameters.bytes()).await?;
             function(state, parameters)
         })
     })

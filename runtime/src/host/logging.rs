@@ -3,6 +3,7 @@
 
 use wasmtime::component::{ComponentType, Lift, LinkerInstance};
 
+use super::crossing::Crossing;
 use super::linking::offer;
 use super::log_line::LogLevel;
 use super::state::HostState;
@@ -24,6 +25,12 @@ enum Level {
     Error,
     #[component(name = "critical")]
     Critical,
+}
+
+impl Crossing for Level {
+    fn bytes(&self) -> usize {
+        0
+    }
 }
 
 impl From<Level> for LogLevel {

@@ -7,6 +7,7 @@ use sandbus_bus::{DEFAULT_RESPONSE, ErrorText, MessageId, Origin, Outgoing, Requ
 use super::bindings::sandbus::bus::message_bus::Host;
 use super::bindings::sandbus::bus::types as wire;
 use super::convert::{outgoing, wire_reply, wire_request_error, wire_send_error};
+use super::crossing::Crossing;
 use super::state::{HostState, Phase};
 
 impl Host for HostState {
@@ -72,6 +73,7 @@ impl HostState {
         destination: &str,
         message: wire::Outgoing,
     ) -> Result<(Origin, Outgoing), SendError> {
+        self.fuel.charge_bytes(destination.len() + message.bytes());
         self.admit(destination, outgoing(message)?)
     }
 

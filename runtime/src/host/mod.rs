@@ -4,6 +4,7 @@
 pub(crate) mod bindings;
 mod buckets;
 mod convert;
+mod crossing;
 mod current_message;
 mod destinations;
 pub(crate) mod foreign;

@@ -17,7 +17,7 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 use super::fuel::HostFuel;
 use super::log_line::{LogLevel, LogLine, LogSink, LogStream};
 use super::secrets::Secrets;
-use crate::limits::{FAULT_LINES_MAX, LOG_LINE_BYTES_MAX};
+use crate::limits::{FAULT_LINES_MAX, LOG_LINE_BYTES_MAX, LOG_LINE_COST_BYTES};
 
 /// The output of one instance, shared with the streams that its WASI context hands out.
 pub(crate) struct GuestOutput {
@@ -100,7 +100,6 @@ impl GuestOutput {
     /// Takes what came through `wasi:logging`: each line for itself, with its context before it, from the same bytes of the
     /// call that the streams have.
     pub(crate) fn log(&self, level: LogLevel, context: &str, message: &str) {
-        self.fuel.charge_bytes(context.len() + message.len());
         let mut state = self.state();
         let mut rest = Some(message);
         while let Some(text) = rest {
@@ -119,29 +118,36 @@ impl GuestOutput {
                 state.bytes_cut += part.len() - taken;
                 whole.push_str(part.get(..taken).unwrap_or_default());
             }
-            // The end of a line counts, so that empty ones are not for nothing.
-            state.bytes_left = state.bytes_left.saturating_sub(1);
+            // Each line is an event of its own, also an empty one.
+            state.bytes_left = state.bytes_left.saturating_sub(LOG_LINE_COST_BYTES);
             self.line(&mut state, LogStream::Logging(level), whole.as_bytes());
             rest = after;
         }
     }
 
     fn write(&self, stream: LogStream, bytes: &[u8]) {
-        self.fuel.charge_bytes(bytes.len());
         let mut state = self.state();
-        let taken = bytes.len().min(state.bytes_left);
-        state.bytes_left -= taken;
-        state.bytes_cut += bytes.len() - taken;
-        let mut rest = bytes.get(..taken).unwrap_or_default();
-        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-            let (line, after) = rest.split_at(end);
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            if state.bytes_left == 0 {
+                state.bytes_cut += rest.len();
+                return;
+            }
+            let end = rest.iter().position(|byte| *byte == b'\n');
+            let line = rest.get(..end.unwrap_or(rest.len())).unwrap_or_default();
+            let taken = line.len().min(state.bytes_left);
+            state.bytes_left -= taken;
+            state.bytes_cut += line.len() - taken;
             let mut whole = state.buffer(stream).map(std::mem::take).unwrap_or_default();
-            whole.extend_from_slice(line);
-            self.line(&mut state, stream, &whole);
-            rest = after.get(1..).unwrap_or_default();
-        }
-        if let Some(buffer) = state.buffer(stream) {
-            buffer.extend_from_slice(rest);
+            whole.extend_from_slice(line.get(..taken).unwrap_or_default());
+            if end.is_some() {
+                // Each line is an event of its own, also an empty one.
+                state.bytes_left = state.bytes_left.saturating_sub(LOG_LINE_COST_BYTES);
+                self.line(&mut state, stream, &whole);
+            } else if let Some(buffer) = state.buffer(stream) {
+                *buffer = whole;
+            }
+            rest = end.and_then(|end| rest.get(end + 1..)).unwrap_or_default();
         }
     }
 
@@ -188,7 +194,7 @@ pub(crate) fn escaped(text: &str) -> String {
         let before = out.len();
         // What steers a terminal or turns the direction of text could forge other lines.
         let steers = (c.is_control() && c != '\t')
-            || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+            || matches!(c, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
         if steers {
             out.extend(c.escape_default());
         } else {
@@ -290,7 +296,7 @@ mod tests {
     #[test]
     fn a_line_cannot_forge_another_and_a_flood_is_cut_and_counted() {
         let (output, lines) = collecting();
-        output.begin(None, None, 20);
+        output.begin(None, None, 19 + LOG_LINE_COST_BYTES);
         output.write(LogStream::Stdout, b"a\x1b[2Jb\r\n");
         output.write(LogStream::Stdout, &[b'x'; 100]);
         output.end();
@@ -303,13 +309,13 @@ mod tests {
     #[test]
     fn lines_of_the_logging_interface_share_the_bytes_of_the_call() {
         let (output, lines) = collecting();
-        output.begin(None, None, 20);
+        output.begin(None, None, 18 + 2 * LOG_LINE_COST_BYTES);
         output.write(LogStream::Stdout, b"12345\n");
         output.log(LogLevel::Error, "shop", "one\ntwo");
         output.log(LogLevel::Info, "", &"\n".repeat(1_000_000));
         output.end();
         let lines = lines.lock().unwrap();
-        // 6 + 10 + the 4 that are left of "shop: two"; of the rest not even the empty lines come.
+        // 5 + 9 + the 4 that are left of "shop: two"; of the rest not even the empty lines come.
         assert_eq!(
             *lines,
             ["12345", "shop: one", "shop", "… 1000006 bytes of output cut: one call may write no more"]

@@ -2,6 +2,7 @@
 //! store and calls no guest.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use sandbus_bus::{Bus, Delivery, MessageListener, Origin, Reply, Values};
@@ -34,6 +35,10 @@ pub(crate) struct GuestFacts {
     pub(crate) listener: OnceLock<Weak<dyn MessageListener>>,
     /// Where this build has begun to listen in its `activate`: taken back if that fails.
     pub(crate) listened: Mutex<BTreeSet<String>>,
+    /// Where it has ended in its `activate` what a build before it had begun: begun again if that fails.
+    pub(crate) unlistened: Mutex<BTreeSet<String>>,
+    /// Whether another build has taken its place. Set once; read before each call.
+    pub(crate) retired: AtomicBool,
     /// What it has made of destinations; shared by all of its builds.
     pub(crate) made: Arc<Made>,
 }
@@ -183,7 +188,6 @@ impl HostState {
 
     /// Counts one message of so many bytes against what the call may send.
     pub(crate) fn count_send(&mut self, bytes: usize) -> Result<(), String> {
-        self.fuel.charge_bytes(bytes);
         let limits = &self.facts.limits;
         if self.sends_left == 0 {
             return Err(format!("one call may send {} messages (`limits.sends`)", limits.sends_max));

@@ -295,6 +295,7 @@ impl Core {
         }
         let was_loaded = entry.state().loaded.is_some();
         self.unregister_everywhere(entry.name()).await.end().await;
+        entry.guest.made().ended_all_listening();
         let mut state = entry.state();
         state.loaded = None;
         state.standing = Standing::Failed(told(error).as_str().into());

@@ -152,9 +152,20 @@ impl Core {
             // What listens there is the guest, not the build: it would be the old one that receives.
             let mut gone = Unregistering::begin(&self.bus, entry.name(), build.listened()).await;
             gone.end().await;
+            self.listen_again(entry, &build.unlistened());
             return Err(error);
         }
         Ok(build)
+    }
+
+    /// Has the guest listen once more where a build that is not to run has ended it.
+    fn listen_again(&self, entry: &Entry, names: &[String]) {
+        for name in names {
+            let listener = Arc::clone(&entry.guest) as Arc<dyn MessageListener>;
+            if let Err(error) = self.bus.register_shared(name, listener) {
+                tracing::warn!(guest = entry.name(), destination = name, %error, "it listens there no more");
+            }
+        }
     }
 
     /// Has calls go to `build` from now on, and drains the one that they went to.
@@ -172,7 +183,8 @@ impl Core {
                     || settings.grants.listen.iter().any(|grant| grant.matches(destination)))
         };
         let gone = self.bus.registrations(&name).into_iter().map(|name| name.as_str().to_owned());
-        let gone = gone.filter(|destination| !allowed(destination)).collect();
+        let gone: Vec<String> = gone.filter(|destination| !allowed(destination)).collect();
+        gone.iter().for_each(|destination| entry.guest.made().ended_listening(destination));
         let drain = entry.state().settings.drain;
         // In this order: the new build receives nothing from where it does not listen, the old one nothing that is new.
         let mut gone = Unregistering::begin(&self.bus, &name, gone).await;
@@ -230,6 +242,7 @@ impl Core {
         };
         // A call may have begun to listen at the very moment at which that ended.
         self.unregister_everywhere(name).await.end().await;
+        entry.guest.made().ended_all_listening();
         entry.guest.set_suspended(false);
         let left = entry.guest.made().left().take();
         self.left().keep(name, left);

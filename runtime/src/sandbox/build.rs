@@ -44,8 +44,6 @@ pub(crate) struct Build {
     pub(super) activated: AtomicBool,
     /// Drops what is idle for too long, where there is such a limit.
     pub(super) sweep: OnceLock<Sweep>,
-    /// Whether another build has taken its place. Set once; read before each call.
-    pub(super) retired: AtomicBool,
     pub(super) cut: Cut,
     /// The instances that receive.
     pub(super) alive: Gauge,
@@ -82,12 +80,12 @@ impl Build {
 
     /// Whether another build has taken its place.
     pub(super) fn is_retired(&self) -> bool {
-        self.retired.load(Ordering::Acquire)
+        self.facts.is_retired()
     }
 
     /// From now on no call begins on it.
     pub(super) fn retire(&self) {
-        self.retired.store(true, Ordering::Release);
+        self.facts.retired.store(true, Ordering::Release);
         self.share.drop_idle();
     }
 
@@ -99,6 +97,11 @@ impl Build {
     /// Where its `activate` has begun to listen.
     pub(crate) fn listened(&self) -> Vec<String> {
         self.facts.listened().iter().cloned().collect()
+    }
+
+    /// Where its `activate` has ended listening.
+    pub(crate) fn unlistened(&self) -> Vec<String> {
+        self.facts.unlistened().iter().cloned().collect()
     }
 
     /// Its live instances, without the one that `activate` ran on.
@@ -124,7 +127,8 @@ impl Build {
     /// Counts a fault that speaks against the guest, in a call or because no instance could be made for one.
     pub(super) fn faulted(&self, fault: &Fault) {
         self.counts.fault(fault.cause);
-        if let Some(guest) = self.guest.upgrade() {
+        // What a replaced build does says nothing against the one that runs.
+        if let Some(guest) = self.guest.upgrade().filter(|_| !self.is_retired()) {
             guest.faulted(fault);
         }
     }

@@ -99,8 +99,9 @@ impl Cache {
     /// The compiled component of this digest, if it is here and whole.
     pub(super) fn get(&self, engine: &Engine, digest: &str) -> Option<(Component, Places)> {
         let path = self.file(digest);
-        let bytes = std::fs::read(&path).ok()?;
-        let found = Compiled::checked(bytes).and_then(|compiled| compiled.load(engine));
+        std::fs::symlink_metadata(&path).ok()?;
+        let bytes = is_own(&path).then(|| std::fs::read(&path).ok()).flatten();
+        let found = bytes.and_then(Compiled::checked).and_then(|compiled| compiled.load(engine));
         if found.is_none() {
             tracing::warn!(path = %path.display(), "damaged entry in the cache of compiled components: compiling anew");
             // It is not looked at again; where it cannot be removed it is replaced.
@@ -119,7 +120,7 @@ impl Cache {
             fastrand::u64(..)
         ));
         let written =
-            std::fs::write(&beside, compiled.into_bytes()).and_then(|()| std::fs::rename(&beside, &path));
+            write_private(&beside, &compiled.into_bytes()).and_then(|()| std::fs::rename(&beside, &path));
         if let Err(error) = written {
             tracing::warn!(path = %path.display(), %error, "cannot keep a compiled component");
             let _ = std::fs::remove_file(&beside);
@@ -151,10 +152,61 @@ fn make_private(directory: &Path) -> std::io::Result<()> {
     if metadata.uid() != own {
         return Err(std::io::Error::other("it belongs to another user, whose machine code would be run"));
     }
-    if metadata.permissions().mode() & 0o077 != 0 {
+    let mode = metadata.permissions().mode();
+    if mode & 0o077 != 0 {
         std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o700))?;
     }
+    if mode & 0o022 != 0 {
+        // Others could put machine code here until now.
+        empty(directory)?;
+    }
     Ok(())
+}
+
+/// Removes every entry of a cache that others could write to.
+#[cfg(unix)]
+fn empty(directory: &Path) -> std::io::Result<()> {
+    let mut removed = 0;
+    for entry in std::fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|ending| ending == "cwasm") {
+            std::fs::remove_file(&path)?;
+            removed += 1;
+        }
+    }
+    if removed > 0 {
+        let path = directory.display();
+        tracing::warn!(%path, removed, "the cache of compiled components could be written by others: emptied");
+    }
+    Ok(())
+}
+
+/// Whether a file is a plain one that only this user can have written.
+#[cfg(unix)]
+fn is_own(path: &Path) -> bool {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    let (Ok(file), Ok(own)) = (std::fs::symlink_metadata(path), std::fs::metadata("/proc/self")) else {
+        return false;
+    };
+    file.is_file() && file.uid() == own.uid() && file.permissions().mode() & 0o022 == 0
+}
+
+/// Writes a new file for this user alone, whatever the mask of the process says.
+#[cfg(unix)]
+fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?.write_all(bytes)
+}
+
+#[cfg(not(unix))]
+fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    std::fs::write(path, bytes)
+}
+
+#[cfg(not(unix))]
+fn is_own(_: &Path) -> bool {
+    true
 }
 
 #[cfg(not(unix))]

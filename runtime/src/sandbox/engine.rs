@@ -142,6 +142,8 @@ pub fn config(settings: &RuntimeSettings) -> Config {
     // What shipped languages need is on, whatever else is off: less to attack, and load errors instead of surprises.
     config.wasm_multi_memory(true);
     config.wasm_memory64(false);
+    // `MemoryLimiter` hears of each growth before it; of memories with pages of another size the engine tells it only after.
+    config.wasm_custom_page_sizes(false);
     config.wasm_relaxed_simd(false);
     config.wasm_tail_call(false);
     if settings.allocator == Allocator::Pooling {

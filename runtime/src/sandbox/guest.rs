@@ -89,6 +89,8 @@ impl Guest {
             buckets: Arc::clone(&self.buckets),
             listener: OnceLock::new(),
             listened: Mutex::default(),
+            unlistened: Mutex::default(),
+            retired: AtomicBool::new(false),
             made: Arc::clone(&self.made),
         });
         if loaded.is_listener() {
@@ -109,7 +111,6 @@ impl Guest {
             seat: tokio::sync::Mutex::default(),
             activated: AtomicBool::new(false),
             sweep: OnceLock::new(),
-            retired: AtomicBool::new(false),
             cut: Cut::new(),
             alive: Gauge::new(),
             counts: Arc::clone(&self.counts),

@@ -95,7 +95,7 @@ impl GuestInstance {
         let outcome = match called {
             Ok(Ok(Ok(answer))) => {
                 self.listener = Some(listener);
-                let outcome = self.masked(answered(answer, phase));
+                let outcome = answered(answer, phase, |text| self.store.data().output.masked(text));
                 self.tell(&outcome, delivery, usage, frames, Blame::Guest);
                 return Called { outcome, usage, instance: Some(self) };
             }
@@ -145,18 +145,14 @@ impl GuestInstance {
         }
     }
 
-    /// What a guest says with its secrets masked: it stands in dead letters, and in errors of senders.
+    /// What is told of a fault with the guest's secrets masked: it stands in dead letters, and in errors of senders.
     fn masked(&self, outcome: Outcome) -> Outcome {
         let mask = |text: &str| self.store.data().output.masked(text);
         match outcome {
-            Outcome::Refused(text) => Outcome::Refused(report::masked(text, mask)),
-            Outcome::Retry { reason, after } => {
-                Outcome::Retry { reason: report::masked(reason, mask), after }
-            }
             Outcome::Faulted(fault) => {
                 Outcome::Faulted(Fault { text: report::masked(fault.text, mask), ..fault })
             }
-            done => done,
+            other => other,
         }
     }
 
@@ -229,8 +225,10 @@ fn after_fault(usage: Usage, outcome: &Outcome) -> Usage {
     }
 }
 
-/// What `receive` returned, and what it changed meanwhile, as an outcome.
-fn answered(received: Received, phase: Phase) -> Outcome {
+/// What `receive` returned, and what it changed meanwhile, as an outcome. Its texts are masked before they are cut: of half a
+/// secret nobody would know that it is one.
+fn answered(received: Received, phase: Phase, mask: impl Fn(&str) -> Option<String>) -> Outcome {
+    let masked = |text: String| mask(&text).unwrap_or(text);
     let (values, response) = match phase {
         Phase::Receiving(receiving) => (receiving.values, receiving.response),
         Phase::Idle | Phase::Lifecycle(_) => (None, None),
@@ -241,9 +239,9 @@ fn answered(received: Received, phase: Phase) -> Outcome {
             Ok(reply) => Outcome::Done(Answer { reply: Some(reply), response, values }),
             Err(error) => Outcome::faulted(Cause::Trap, format!("its reply breaks a rule: {error}")),
         },
-        Err(message_listener::Failure::Refused(text)) => Outcome::refused(text),
+        Err(message_listener::Failure::Refused(text)) => Outcome::refused(masked(text)),
         Err(message_listener::Failure::Retry(advice)) => Outcome::Retry {
-            reason: sandbus_bus::ErrorText::new(&advice.reason),
+            reason: sandbus_bus::ErrorText::new(&masked(advice.reason)),
             after: advice.after_ms.map(|ms| std::time::Duration::from_millis(ms.into())),
         },
     }

@@ -5,6 +5,7 @@ use wasmtime::component::{ComponentType, Lift, LinkerInstance, Lower, Resource};
 
 use super::codec::Envelope;
 use super::send_error_text;
+use crate::host::crossing::Crossing;
 use crate::host::linking::{Store, offer, offer_resource};
 use crate::host::state::HostState;
 
@@ -28,6 +29,15 @@ enum Parameter {
     Int64(i64),
     #[component(name = "binary")]
     Binary(Vec<u8>),
+}
+
+impl Crossing for Parameter {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Int64(_) => 0,
+            Self::Binary(bytes) => bytes.bytes(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, ComponentType, Lower)]

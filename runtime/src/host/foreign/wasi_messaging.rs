@@ -140,6 +140,9 @@ impl HostState {
         let before = message.size_bytes();
         change(message);
         let after = message.size_bytes();
+        // All its pairs were looked at.
+        let pairs = message.metadata.len();
+        self.fuel.charge_bytes(pairs * size_of::<(String, String)>());
         self.release_bytes(before);
         self.hold_bytes(after)
     }
@@ -156,7 +159,6 @@ pub(in crate::host) fn link_types(instance: &mut LinkerInstance<'_, HostState>) 
         store.data_mut().called().let_go(This::new_own(rep)).map(drop)
     })?;
     offer(instance, "[constructor]message", |state, (data,): (Vec<u8>,)| {
-        state.fuel.charge_bytes(data.len());
         Ok((state.hold(Message { data: data.into(), ..Message::default() })?,))
     })?;
     offer(instance, "[method]message.topic", |state, (this,): (This,)| {
@@ -174,7 +176,6 @@ pub(in crate::host) fn link_types(instance: &mut LinkerInstance<'_, HostState>) 
         Ok((data.to_vec(),))
     })?;
     offer(instance, "[method]message.set-data", |state, (this, data): (This, Vec<u8>)| {
-        state.fuel.charge_bytes(data.len());
         state.change(&this, |message| message.data = data.into())
     })?;
     link_metadata(instance)

@@ -46,7 +46,12 @@ impl Listener for PluginZoo {
 
 sandbus_guest::plugin!(PluginZoo);
 
-fn run(command: &str) -> Result<(), String> {
+/// Runs commands, one after the other: `COMMAND; COMMAND`.
+fn run(commands: &str) -> Result<(), String> {
+    commands.split("; ").try_for_each(run_one)
+}
+
+fn run_one(command: &str) -> Result<(), String> {
     let (command, rest) = command.split_once(' ').unwrap_or((command, ""));
     let (place, text) = rest.split_once(' ').unwrap_or((rest, ""));
     match command {
@@ -80,6 +85,14 @@ fn run(command: &str) -> Result<(), String> {
         }
         "listen" => {
             println!("listens {}", destinations::listen(place)?);
+            Ok(())
+        }
+        "stop-listening" => {
+            println!("stops {}", destinations::stop_listening(place)?);
+            Ok(())
+        }
+        "remove" => {
+            destinations::remove(place)?;
             Ok(())
         }
         "create" => {

@@ -15,6 +15,13 @@ mod wasi {
             world imports {
                 import wasi:random/random@0.2.6;
                 import wasi:clocks/monotonic-clock@0.2.6;
+                import wasi:cli/stdout@0.2.6;
+            }
+            package wasi:cli@0.2.6 {
+                interface stdout {
+                    use wasi:io/streams@0.2.6.{output-stream};
+                    get-stdout: func() -> output-stream;
+                }
             }
             package wasi:random@0.2.6 {
                 interface random {
@@ -29,6 +36,35 @@ mod wasi {
                         block: func();
                     }
                     poll: func(in: list<borrow<pollable>>) -> list<u32>;
+                }
+                interface error {
+                    resource error {
+                        to-debug-string: func() -> string;
+                    }
+                }
+                interface streams {
+                    use error.{error};
+                    use poll.{pollable};
+                    variant stream-error { last-operation-failed(error), closed }
+                    resource input-stream {
+                        read: func(len: u64) -> result<list<u8>, stream-error>;
+                        blocking-read: func(len: u64) -> result<list<u8>, stream-error>;
+                        skip: func(len: u64) -> result<u64, stream-error>;
+                        blocking-skip: func(len: u64) -> result<u64, stream-error>;
+                        subscribe: func() -> pollable;
+                    }
+                    resource output-stream {
+                        check-write: func() -> result<u64, stream-error>;
+                        write: func(contents: list<u8>) -> result<_, stream-error>;
+                        blocking-write-and-flush: func(contents: list<u8>) -> result<_, stream-error>;
+                        flush: func() -> result<_, stream-error>;
+                        blocking-flush: func() -> result<_, stream-error>;
+                        subscribe: func() -> pollable;
+                        write-zeroes: func(len: u64) -> result<_, stream-error>;
+                        blocking-write-zeroes-and-flush: func(len: u64) -> result<_, stream-error>;
+                        splice: func(src: borrow<input-stream>, len: u64) -> result<u64, stream-error>;
+                        blocking-splice: func(src: borrow<input-stream>, len: u64) -> result<u64, stream-error>;
+                    }
                 }
             }
             package wasi:clocks@0.2.6 {
@@ -135,6 +171,52 @@ pub(crate) fn spam_wall_clock() -> Outcome {
 pub(crate) fn spam_message(message: &Message) -> Outcome {
     loop {
         black_box(message.id());
+    }
+}
+
+/// Writes so many bytes at a time to standard output, past what its check allows, without end.
+#[inline(never)]
+pub(crate) fn spam_write(bytes: usize) -> Outcome {
+    let (out, bytes) = (wasi::wasi::cli::stdout::get_stdout(), vec![b'x'; bytes]);
+    loop {
+        let _ = black_box(out.write(&bytes));
+    }
+}
+
+/// Waits for one thing that is ready, named so many times, without end.
+#[inline(never)]
+pub(crate) fn spam_poll(times: usize) -> Outcome {
+    let ready = wasi::wasi::clocks::monotonic_clock::subscribe_duration(0);
+    let all = vec![&ready; times];
+    loop {
+        black_box(wasi::wasi::io::poll::poll(&all));
+    }
+}
+
+/// Asks for a value whose key has so many bytes, without end.
+#[inline(never)]
+pub(crate) fn spam_key(bytes: usize, message: &Message) -> Outcome {
+    let key = "k".repeat(bytes);
+    loop {
+        black_box(message.value(&key));
+    }
+}
+
+/// Asks for the figures of a destination whose name is so many slashes, without end.
+#[inline(never)]
+pub(crate) fn spam_name(bytes: usize) -> Outcome {
+    let name = "/".repeat(bytes);
+    loop {
+        let _ = black_box(sandbus_guest::destinations::statistics(&name));
+    }
+}
+
+/// Sends so many bytes under a key that is none, without end.
+#[inline(never)]
+pub(crate) fn spam_bad_send(bytes: usize) -> Outcome {
+    let message = Outgoing::bytes(vec![b'x'; bytes]).with_value("", 1);
+    loop {
+        let _ = black_box(message.clone().send("t/a"));
     }
 }
 

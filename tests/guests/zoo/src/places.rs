@@ -19,6 +19,34 @@ pub(crate) fn create(rest: &str) -> Outcome {
     reply_managed(destinations::create(name, Settings::new(destination_type)).map(|()| "ok"))
 }
 
+/// `create-greedy NAME`: asks for more than a guest may have, in each of its ways.
+pub(crate) fn create_greedy(name: &str) -> Outcome {
+    let plain = || Settings::new(DestinationType::Parallel);
+    let asked = [
+        Settings { queue_bytes_max: Some(u64::MAX), ..plain() },
+        Settings { queue_messages_max: Some(u32::MAX), ..plain() },
+        Settings { workers_max: Some(1_024), ..plain() },
+        Settings { workers_core: Some(1_024), workers_max: Some(1_024), ..plain() },
+    ];
+    let told = asked.map(|settings| match destinations::create(name, settings) {
+        Ok(()) => "made".to_owned(),
+        Err(error) => format!("error {} {error}", destination_error_name(&error)),
+    });
+    reply(told.join("\n"))
+}
+
+/// `listen-many PREFIX N`
+pub(crate) fn listen_many(rest: &str) -> Outcome {
+    let (prefix, count) = first_word(rest);
+    let count: u32 = number(count)?;
+    for begun in 0..count {
+        if let Err(error) = destinations::listen(&format!("{prefix}{begun}")) {
+            return reply(format!("{begun} begun, then {error}"));
+        }
+    }
+    reply(format!("{count} begun"))
+}
+
 /// `create-many PREFIX N`
 pub(crate) fn create_many(rest: &str) -> Outcome {
     let (prefix, count) = first_word(rest);
