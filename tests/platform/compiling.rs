@@ -139,7 +139,7 @@ fn what_the_compiler_refuses_is_told_in_its_words() {
     let (_directory, path) = file(&around(&module));
     match engine(program(), CompileLimits::default()).load(&path) {
         Err(LoadError::Compile { reason, .. }) => assert!(reason.contains("memory64"), "{reason}"),
-        other => panic!("{:?}", other.map(|loaded| loaded.digest)),
+        other => panic!("{:?}", other.map(|loaded| loaded.digest.clone())),
     }
 }
 

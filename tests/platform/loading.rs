@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use sandbus::{Allocator, CompileCache, LoadError, RuntimeSettings, SandboxEngine, StartError};
@@ -115,7 +116,7 @@ async fn h50_an_export_that_the_host_does_not_know_is_tolerated() {
         .await
         .unwrap();
     assert_eq!(harness.answer("t/a", "x").await, "extra");
-    let exports = engine().load(&component("extra_export")).unwrap().exports;
+    let exports = engine().load(&component("extra_export")).unwrap().exports.clone();
     assert_eq!(exports, ["acme:calculator/add@1.0.0", "sandbus:bus/message-listener@0.1.0"]);
     harness.settled().await;
 }
@@ -131,7 +132,7 @@ fn h57_a_component_is_read_once_and_what_was_read_is_what_runs() {
         std::thread::spawn(move || std::fs::write(pipe, bytes))
     };
     let (sender, receiver) = std::sync::mpsc::channel();
-    std::thread::spawn(move || sender.send(engine().load(&pipe).map(|loaded| loaded.digest)));
+    std::thread::spawn(move || sender.send(engine().load(&pipe).map(|loaded| loaded.digest.clone())));
     let digest =
         receiver.recv_timeout(std::time::Duration::from_secs(60)).expect("one look is enough").unwrap();
     assert_eq!(digest, engine().load(&component("noop")).unwrap().digest);
@@ -167,6 +168,24 @@ async fn guest_6_two_builds_of_one_source_are_told_apart_by_their_digest() {
     harness.settled().await;
 }
 
+#[test]
+fn guest_6_the_same_bytes_in_use_are_loaded_once_and_let_go_with_their_last_guest() {
+    // 10,000 guests of one component have its machine code once; a build that is replaced does not stay.
+    let directory = tempfile::tempdir().unwrap();
+    let bytes = std::fs::read(component("noop")).unwrap();
+    let other = [&bytes[..], &[0, 2, 1, b'x']].concat();
+    let (copy, other) = (file(&directory, "copy.wasm", &bytes), file(&directory, "other.wasm", &other));
+    let engine = engine_with_cache(&directory.path().join("cache"));
+    let first = engine.load(&component("noop")).unwrap();
+    assert!(Arc::ptr_eq(&first, &engine.load(&copy).unwrap()), "the bytes count, not the path");
+    let second = engine.load(&other).unwrap();
+    assert!(!Arc::ptr_eq(&first, &second) && first.digest != second.digest);
+    let gone = Arc::downgrade(&first);
+    drop(first);
+    assert!(gone.upgrade().is_none(), "nobody has it any more");
+    assert_eq!(engine.load(&copy).unwrap().bytes, bytes.len(), "it is loaded again");
+}
+
 /// An engine of its own whose cache is here.
 fn engine_with_cache(directory: &Path) -> SandboxEngine {
     let settings = RuntimeSettings {
@@ -199,7 +218,7 @@ fn guest_6_a_component_is_compiled_once_and_then_comes_from_the_cache() {
 fn guest_6_what_another_engine_version_compiled_is_not_used() {
     // The engine's hash stands in the name of an entry; one of another version is simply not found.
     let directory = tempfile::tempdir().unwrap();
-    let digest = engine_with_cache(directory.path()).load(&component("noop")).unwrap().digest;
+    let digest = engine_with_cache(directory.path()).load(&component("noop")).unwrap().digest.clone();
     let path = entries(directory.path()).remove(0).0;
     std::fs::rename(&path, directory.path().join(format!("{digest}-{:016x}.cwasm", 1))).unwrap();
     engine_with_cache(directory.path()).load(&component("noop")).unwrap();

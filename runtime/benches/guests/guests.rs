@@ -105,6 +105,15 @@ impl Guests {
         self.built.join(format!("{}.wasm", guest.file()))
     }
 
+    /// The file of another build of the same source: what stands in a section of its own does nothing.
+    pub(crate) fn other_build(&self, guest: Guest) -> Result<PathBuf, Failure> {
+        let path = self.scratch.path().join(format!("other_{}.wasm", guest.file()));
+        let mut bytes = std::fs::read(self.path(guest))?;
+        bytes.extend([0, 2, 1, b'x']);
+        std::fs::write(&path, bytes)?;
+        Ok(path)
+    }
+
     /// A folder that goes with this run.
     pub(crate) fn scratch(&self) -> &Path {
         self.scratch.path()

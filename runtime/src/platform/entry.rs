@@ -26,7 +26,7 @@ pub(super) struct Entry {
 pub(super) struct State {
     pub(super) settings: GuestSettings,
     /// The component that was loaded last, to be tried again.
-    pub(super) loaded: Option<Loaded>,
+    pub(super) loaded: Option<Arc<Loaded>>,
     pub(super) standing: Standing,
     pub(super) window: FaultWindow,
     /// Quarantines since it was last calm.

@@ -37,7 +37,7 @@ pub struct Replaced {
 
 impl Core {
     /// Loads the component of these settings, and looks whether it can do what they ask for.
-    pub(super) async fn read(&self, settings: &GuestSettings) -> Result<Loaded, GuestError> {
+    pub(super) async fn read(&self, settings: &GuestSettings) -> Result<Arc<Loaded>, GuestError> {
         let guest = || settings.name.clone();
         // In another process and thread: compiling takes a while, and must not hold up the messages.
         let loaded = self.unless_closing(guest(), self.engine.load_aside(&settings.path)).await?;
@@ -141,7 +141,7 @@ impl Core {
         &self,
         entry: &Entry,
         settings: &GuestSettings,
-        loaded: Loaded,
+        loaded: Arc<Loaded>,
     ) -> Result<Arc<Build>, GuestError> {
         let build = entry.guest.build_of(settings, loaded);
         let guest = entry.name().to_owned();
@@ -192,7 +192,7 @@ impl Core {
         {
             let mut state = entry.state();
             state.settings = settings.clone();
-            state.loaded = Some(build.loaded().clone());
+            state.loaded = Some(Arc::clone(build.loaded()));
         }
         let old = entry.guest.run_on(build);
         let listens = self.listen(entry, &settings);

@@ -28,7 +28,7 @@ use crate::settings::{InstancePolicy, Instances};
 pub(crate) struct Build {
     pub(super) engine: SandboxEngine,
     pub(super) facts: Arc<GuestFacts>,
-    pub(super) loaded: Loaded,
+    pub(super) loaded: Arc<Loaded>,
     /// The build as it stands in logs and dead letters.
     pub(super) name: Arc<str>,
     pub(super) env: Vec<(String, String)>,
@@ -65,7 +65,7 @@ pub enum LifecycleError {
 
 impl Build {
     /// Its component.
-    pub(crate) fn loaded(&self) -> &Loaded {
+    pub(crate) fn loaded(&self) -> &Arc<Loaded> {
         &self.loaded
     }
 

@@ -19,7 +19,6 @@ pub(super) const LISTENER: &str = "sandbus:bus/message-listener@0.1.0";
 const LIFECYCLE: &str = "sandbus:bus/lifecycle@0.1.0";
 
 /// A component that was compiled and checked.
-#[derive(Clone)]
 pub struct Loaded {
     pub(super) pre: InstancePre<HostState>,
     pub(super) listener: Option<Listening>,

@@ -11,6 +11,7 @@ use wasmtime::{
 
 use super::cache::Cache;
 use super::compile::Elsewhere;
+use super::in_use::InUse;
 use super::pool::Pool;
 use super::report::{FaultSink, tracing_faults};
 use crate::host::TotalMemory;
@@ -24,6 +25,8 @@ pub struct SandboxEngine {
     pub(super) pool: Pool,
     pub(super) total_memory: TotalMemory,
     pub(super) cache: Option<Cache>,
+    /// What is loaded at this moment.
+    pub(super) in_use: InUse,
     /// Where components are compiled; none: in this process.
     pub(super) elsewhere: Option<Elsewhere>,
     pub(super) component_bytes_max: usize,
@@ -80,6 +83,7 @@ impl SandboxEngine {
             pool: Pool::new(settings.total_instances_max),
             total_memory: TotalMemory::new(settings.total_memory_bytes_max),
             cache,
+            in_use: InUse::default(),
             elsewhere: Elsewhere::new(settings, hash),
             component_bytes_max: settings.component_bytes_max,
             faults: tracing_faults(),

@@ -77,7 +77,7 @@ impl Guest {
     }
 
     /// Makes a build of a loaded component under these settings. Nothing of it runs yet.
-    pub(crate) fn build_of(&self, settings: &GuestSettings, loaded: Loaded) -> Arc<Build> {
+    pub(crate) fn build_of(&self, settings: &GuestSettings, loaded: Arc<Loaded>) -> Arc<Build> {
         let facts = Arc::new(GuestFacts {
             name: Arc::clone(&self.name),
             limits: settings.limits.clone(),

@@ -24,16 +24,24 @@ pub(super) struct Opened {
     pub(super) path: String,
 }
 
+/// The bytes of a component, and nothing known of them yet.
+struct File {
+    bytes: Vec<u8>,
+    digest: Arc<str>,
+    /// Its path, as it is shown.
+    shown: String,
+}
+
 impl SandboxEngine {
     /// Loads the component at `path`: the file is opened once, and the bytes that are checked are those that run.
     ///
-    /// A component that was compiled before comes from the cache. Another is compiled, one at a time, by what
+    /// A component of the same bytes that is in use is shared. One that was compiled before comes from the cache. Another is compiled, one at a time, by what
     /// [`RuntimeSettings::compiler`](crate::RuntimeSettings) names; that takes about half a millisecond per KiB. This thread
     /// waits meanwhile: within async code use [`SandboxEngine::load_aside`].
     ///
     /// # Errors
     /// What is wrong with the file or the component.
-    pub fn load(&self, path: &Path) -> Result<Loaded, LoadError> {
+    pub fn load(&self, path: &Path) -> Result<Arc<Loaded>, LoadError> {
         self.load_unless(path, &Cancel::default())
     }
 
@@ -47,7 +55,7 @@ impl SandboxEngine {
     ///
     /// # Cancel safety
     /// Dropping the future ends the compiling process; nothing was loaded.
-    pub async fn load_aside(&self, path: &Path) -> Result<Loaded, LoadError> {
+    pub async fn load_aside(&self, path: &Path) -> Result<Arc<Loaded>, LoadError> {
         struct CancelWhenDropped(Cancel);
         impl Drop for CancelWhenDropped {
             fn drop(&mut self) {
@@ -63,16 +71,29 @@ impl SandboxEngine {
         })
     }
 
-    fn load_unless(&self, path: &Path, cancel: &Cancel) -> Result<Loaded, LoadError> {
-        self.check(&self.open(path, cancel)?)
+    fn load_unless(&self, path: &Path, cancel: &Cancel) -> Result<Arc<Loaded>, LoadError> {
+        let file = self.read(path)?;
+        if let Some(loaded) = self.in_use.get(&file.digest) {
+            return Ok(loaded);
+        }
+        Ok(self.in_use.share(self.check(&self.compiled(file, cancel)?)?))
     }
 
     /// Reads, looks at and compiles a component. What it imports and exports was not looked at yet.
     pub(super) fn open(&self, path: &Path, cancel: &Cancel) -> Result<Opened, LoadError> {
+        self.compiled(self.read(path)?, cancel)
+    }
+
+    fn read(&self, path: &Path) -> Result<File, LoadError> {
         let shown = path.display().to_string();
         let bytes = read(path, &shown, self.component_bytes_max)?;
+        let digest = Arc::from(hex(&Sha256::digest(&bytes)));
+        Ok(File { bytes, digest, shown })
+    }
+
+    fn compiled(&self, file: File, cancel: &Cancel) -> Result<Opened, LoadError> {
+        let File { bytes, digest, shown } = file;
         let figures = prescan(&bytes).map_err(|source| LoadError::Prescan { path: shown.clone(), source })?;
-        let digest: Arc<str> = Arc::from(hex(&Sha256::digest(&bytes)));
         let (component, places) = self.compile(&bytes, &digest, cancel).map_err(|error| match error {
             CompileError::Invalid(reason) => LoadError::Compile { path: shown.clone(), reason },
             source => LoadError::NotCompiled { path: shown.clone(), source },

@@ -14,6 +14,7 @@ mod fault;
 mod folders;
 mod gauge;
 mod guest;
+mod in_use;
 mod inspection;
 mod instance;
 mod listening;
