@@ -137,6 +137,8 @@ pub const QUARANTINE_INITIAL: Duration = Duration::from_secs(1);
 pub const QUARANTINE_MAX: Duration = Duration::from_secs(300);
 /// Bytes of a manifest's file.
 pub const MANIFEST_BYTES_MAX: usize = 1 << 20;
+/// Tables of the pool for each slot; an instance that has more of them takes several slots.
+pub const TABLES_PER_SLOT: u32 = 8;
 /// What a line costs of the bytes that a call may log, beside its text: it is an event of its own.
 pub const LOG_LINE_COST_BYTES: usize = 32;
 /// Names that a guest may listen to beyond its settings.

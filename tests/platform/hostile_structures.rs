@@ -147,3 +147,42 @@ fn h10_h15_shared_memories_and_64_bit_ones_do_not_load() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h13_an_instance_with_many_tables_takes_many_slots_and_leaves_its_neighbours_theirs() {
+    // The pool has so many tables for a slot; whoever has more would take those of its neighbours.
+    let tables = "(table 1 funcref)".repeat(99);
+    let sleep = "(call $block (call $after (i64.const 60000000000)))";
+    let path = crate::crafted::listener("many-tables", &[('s', sleep)], &tables);
+    let mut hostile = GuestSettings::new("hostile", path);
+    hostile.listens_to = vec!["t/hostile".to_owned()];
+    hostile.limits.deadline = std::time::Duration::from_secs(20);
+    let mut place = crate::support::parallel("t/hostile");
+    place.workers = sandbus::bus::Workers { core: 20, max: 20, ..place.workers };
+    // Enough for both, but not for twenty of the one.
+    let engine =
+        sandbus::SandboxEngine::new(&RuntimeSettings { total_instances_max: 40, ..runtime() }).unwrap();
+    let harness = harness()
+        .engine(engine)
+        .destination(place)
+        .destination(serial("t/good"))
+        .guest(hostile)
+        .guest(zoo_that("note", "good", &["t/good"]))
+        .start()
+        .await
+        .unwrap();
+    for _ in 0..20 {
+        harness.tell("t/hostile", "s").await;
+    }
+    crate::support::eventually("two of them sleep", || {
+        harness.platform().guest("hostile").unwrap().instances == 2
+    })
+    .await;
+    for _ in 0..20 {
+        harness.tell("t/good", "work").await;
+    }
+    crate::support::eventually("its neighbour is done", || harness.figures("t/good").completed == 20).await;
+    let guest = harness.platform().guest("hostile").unwrap();
+    assert_eq!((guest.instances, harness.figures("t/good").failed_total()), (2, 0));
+    harness.end().await;
+}

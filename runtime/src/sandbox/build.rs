@@ -270,7 +270,7 @@ impl Build {
         let made = if self.is_single() {
             self.make(deadline).await
         } else {
-            match self.engine.pool.admit_own(deadline).await {
+            match self.share.admit_own(deadline).await {
                 Ok(slot) => self.make_in(slot, deadline).await,
                 Err(fault) => Err(Unmade::NoRoom(fault)),
             }

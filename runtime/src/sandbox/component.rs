@@ -14,6 +14,7 @@ use super::places::Places;
 use super::prescan::{ComponentFigures, PrescanError};
 use crate::host::bindings::exports::sandbus::bus::lifecycle;
 use crate::host::{HostState, OFFERED, is_offered, link};
+use crate::limits::TABLES_PER_SLOT;
 
 pub(super) const LISTENER: &str = "sandbus:bus/message-listener@0.1.0";
 const LIFECYCLE: &str = "sandbus:bus/lifecycle@0.1.0";
@@ -208,6 +209,13 @@ impl Loaded {
     #[must_use]
     pub fn has_lifecycle(&self) -> bool {
         self.lifecycle.is_some()
+    }
+
+    /// How many slots an instance takes: what the pool has of memories and tables for one slot is not for one that has many.
+    pub(super) fn slots(&self) -> u32 {
+        let needs = self.pre.component().resources_required();
+        let (memories, tables) = needs.map_or((1, 1), |needs| (needs.num_memories, needs.num_tables));
+        memories.max(tables.div_ceil(TABLES_PER_SLOT)).max(1)
     }
 
     /// The first eight characters of its digest, which name a build in logs and dead letters.

@@ -168,9 +168,12 @@ fn pool(instances_max: usize) -> PoolingAllocationConfig {
     let instances = u32::try_from(instances_max).unwrap_or(u32::MAX);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances);
-    pool.total_core_instances(instances.saturating_mul(4));
+    // A number that the pool compares, and nothing that it reserves.
+    pool.total_core_instances(
+        instances.saturating_mul(u32::try_from(limits::CORE_INSTANCES_MAX).unwrap_or(u32::MAX)),
+    );
     pool.total_memories(instances);
-    pool.total_tables(instances.saturating_mul(2));
+    pool.total_tables(instances.saturating_mul(limits::TABLES_PER_SLOT));
     pool.total_stacks(instances);
     pool.max_core_instances_per_component(u32::try_from(limits::CORE_INSTANCES_MAX).unwrap_or(u32::MAX));
     pool.max_memories_per_component(u32::try_from(limits::MEMORIES_MAX).unwrap_or(u32::MAX));

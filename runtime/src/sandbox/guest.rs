@@ -105,7 +105,7 @@ impl Guest {
             env: settings.env.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
             circuit_breaker: settings.circuit_breaker,
             instances: settings.instances.clone(),
-            share: Share::new(&self.engine.pool, settings.limits.instances_max),
+            share: Share::new(&self.engine.pool, settings.limits.instances_max, loaded.slots()),
             loaded,
             sink: Arc::clone(&self.sink),
             seat: tokio::sync::Mutex::default(),

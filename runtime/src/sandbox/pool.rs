@@ -22,6 +22,8 @@ pub(super) struct Pool(Arc<Shared>);
 
 struct Shared {
     slots: Slots,
+    /// Live instances.
+    live: AtomicUsize,
     /// The places of all instances that can be idle, by number.
     places: Mutex<BTreeMap<u64, Arc<Place>>>,
     next: AtomicU64,
@@ -41,13 +43,33 @@ struct Slots {
 pub(super) struct Share {
     pool: Pool,
     slots: Slots,
+    /// Slots that one instance takes.
+    each: u32,
+    /// Live instances.
+    live: AtomicUsize,
 }
 
-/// A live instance's slot among all instances and, where it counts there, among those of its guest.
+/// A live instance's slots among all instances and, where it counts there, among those of its guest.
 pub(super) struct Admitted {
     pool: Pool,
+    share: Option<Arc<Share>>,
     _of_guest: Option<OwnedSemaphorePermit>,
     _of_all: OwnedSemaphorePermit,
+}
+
+impl Admitted {
+    fn new(
+        pool: &Pool,
+        share: Option<&Arc<Share>>,
+        of_guest: Option<OwnedSemaphorePermit>,
+        of_all: OwnedSemaphorePermit,
+    ) -> Self {
+        pool.0.live.fetch_add(1, Ordering::Relaxed);
+        if let Some(share) = share {
+            share.live.fetch_add(1, Ordering::Relaxed);
+        }
+        Self { pool: pool.clone(), share: share.cloned(), _of_guest: of_guest, _of_all: of_all }
+    }
 }
 
 /// Where an instance is while no call runs on it. Whoever empties it owns the instance.
@@ -63,6 +85,10 @@ pub(super) struct Place {
 
 impl Drop for Admitted {
     fn drop(&mut self) {
+        self.pool.0.live.fetch_sub(1, Ordering::Relaxed);
+        if let Some(share) = &self.share {
+            share.live.fetch_sub(1, Ordering::Relaxed);
+        }
         // The store is gone by now, and its memory with it.
         self.pool.0.dropped.notify_waiters();
     }
@@ -71,10 +97,6 @@ impl Drop for Admitted {
 impl Slots {
     fn new(max: usize) -> Self {
         Self { free: Arc::new(Semaphore::new(max)), max, waiting: AtomicUsize::new(0) }
-    }
-
-    fn taken(&self) -> usize {
-        self.max - self.free.available_permits()
     }
 
     fn wait(&self) -> Waiting<'_> {
@@ -86,16 +108,17 @@ impl Slots {
         self.waiting.load(Ordering::SeqCst) > 0
     }
 
-    /// Takes a slot; `drop_idle` drops an idle instance that holds one, if there is one.
-    async fn take(&self, drop_idle: impl Fn() -> bool) -> Option<OwnedSemaphorePermit> {
-        if let Ok(slot) = Arc::clone(&self.free).try_acquire_owned() {
-            return Some(slot);
+    /// Takes so many slots, or all that there are; `drop_idle` drops an idle instance that holds some, if there is one.
+    async fn take(&self, count: u32, drop_idle: impl Fn() -> bool) -> Option<OwnedSemaphorePermit> {
+        let count = count.min(u32::try_from(self.max).unwrap_or(u32::MAX));
+        if let Ok(slots) = Arc::clone(&self.free).try_acquire_many_owned(count) {
+            return Some(slots);
         }
         let _waiting = self.wait();
         // After it counts as waiting: an instance that becomes idle later sees that it is wanted. What is dropped here goes
         // to whoever waits longest.
-        drop_idle();
-        Arc::clone(&self.free).acquire_owned().await.ok()
+        let _ = (0..count).all(|_| drop_idle());
+        Arc::clone(&self.free).acquire_many_owned(count).await.ok()
     }
 }
 
@@ -112,6 +135,7 @@ impl Pool {
     pub(super) fn new(slots_max: usize) -> Self {
         Self(Arc::new(Shared {
             slots: Slots::new(slots_max),
+            live: AtomicUsize::new(0),
             places: Mutex::default(),
             next: AtomicU64::new(0),
             began: Instant::now(),
@@ -121,14 +145,14 @@ impl Pool {
 
     /// Live instances.
     pub(super) fn taken(&self) -> usize {
-        self.0.slots.taken()
+        self.0.live.load(Ordering::Relaxed)
     }
 
-    /// Takes a slot for an instance that is kept for its build alone, waiting until `deadline`.
-    pub(super) async fn admit_own(&self, deadline: Instant) -> Result<Admitted, Fault> {
-        let taking = pin!(self.0.slots.take(|| self.drop_longest_idle(|_| true)));
+    /// Takes slots for an instance that is kept for its build alone, waiting until `deadline`.
+    async fn admit_own(&self, each: u32, deadline: Instant) -> Result<Admitted, Fault> {
+        let taking = pin!(self.0.slots.take(each, || self.drop_longest_idle(|_| true)));
         match until(deadline, taking).await {
-            Ok(Some(of_all)) => Ok(Admitted { pool: self.clone(), _of_guest: None, _of_all: of_all }),
+            Ok(Some(of_all)) => Ok(Admitted::new(self, None, None, of_all)),
             _ => Err(none_free(format!("all guests together have {}", self.0.slots.max))),
         }
     }
@@ -156,17 +180,23 @@ impl Pool {
 }
 
 impl Share {
-    pub(super) fn new(pool: &Pool, slots_max: usize) -> Arc<Self> {
-        Arc::new(Self { pool: pool.clone(), slots: Slots::new(slots_max) })
+    /// A part of so many slots, of which an instance takes `each`.
+    pub(super) fn new(pool: &Pool, slots_max: usize, each: u32) -> Arc<Self> {
+        Arc::new(Self { pool: pool.clone(), slots: Slots::new(slots_max), each, live: AtomicUsize::new(0) })
     }
 
-    /// Takes a slot of the guest and one of all guests, waiting until `deadline`.
+    /// Takes slots of all guests for an instance that is kept for its build alone, waiting until `deadline`.
+    pub(super) async fn admit_own(&self, deadline: Instant) -> Result<Admitted, Fault> {
+        self.pool.admit_own(self.each, deadline).await
+    }
+
+    /// Takes slots of the guest and as many of all guests, waiting until `deadline`.
     pub(super) async fn admit(self: &Arc<Self>, deadline: Instant) -> Result<Admitted, Fault> {
         let both = async {
             // In this order everywhere, so that two who wait cannot hold what the other one needs.
-            let of_guest = self.slots.take(|| self.reclaim(Whose::Guest)).await?;
-            let of_all = self.pool.0.slots.take(|| self.reclaim(Whose::All)).await?;
-            Some(Admitted { pool: self.pool.clone(), _of_guest: Some(of_guest), _of_all: of_all })
+            let of_guest = self.slots.take(self.each, || self.reclaim(Whose::Guest)).await?;
+            let of_all = self.pool.0.slots.take(self.each, || self.reclaim(Whose::All)).await?;
+            Some(Admitted::new(&self.pool, Some(self), Some(of_guest), of_all))
         };
         match until(deadline, pin!(both)).await {
             Ok(Some(admitted)) => Ok(admitted),
@@ -192,7 +222,7 @@ impl Share {
 
     /// Live instances, without one that is kept for its build alone.
     pub(super) fn taken(&self) -> usize {
-        self.slots.taken()
+        self.live.load(Ordering::Relaxed)
     }
 
     /// A place for a new instance.
