@@ -59,6 +59,32 @@ impl Claim {
         Some(entry)
     }
 
+    /// Takes further claimed entries, up to `count`, as long as the next one `joins`; all of them count as running at once. Answers
+    /// how many. Neither closure may call foreign code.
+    pub(crate) fn pop_while(
+        &self,
+        count: usize,
+        mut joins: impl FnMut(&Entry) -> bool,
+        mut take: impl FnMut(Entry),
+    ) -> usize {
+        let mut claimed = self.claimed.lock();
+        let Claimed { entries, left } = &mut *claimed;
+        let mut taken = 0;
+        while taken < count && entries.front().is_some_and(&mut joins) {
+            let Some(entry) = entries.pop_front() else { break };
+            let pairs = entry.targets.pairs();
+            self.tally.running.add(pairs);
+            left.entries += 1;
+            left.pairs += pairs;
+            if entry.leave_queue() {
+                left.bytes += entry.message.size_bytes();
+            }
+            take(entry);
+            taken += 1;
+        }
+        taken
+    }
+
     /// When the oldest claimed entry was accepted.
     pub(crate) fn oldest(&self) -> Option<Instant> {
         self.claimed.lock().entries.front().map(|entry| entry.message.accepted_at())

@@ -19,6 +19,8 @@ pub(crate) struct Target {
     pub(crate) trial: bool,
     /// Whether it stood aside: what is owed to its listener from before it has been delivered, or stands before it.
     pub(crate) stood_aside: bool,
+    /// Whether it must not come together with others: a call that received it with them was stopped.
+    pub(crate) alone: bool,
 }
 
 /// The listeners that an entry is owed to.
@@ -86,6 +88,29 @@ impl Targets {
         }
     }
 
+    /// The one listener that an entry is owed to for the first time, when nothing is special about the delivery: such
+    /// entries may be received together. `present`: the destination's listeners when the entry was taken.
+    pub(crate) fn ordinary<'a>(&'a self, present: &'a ListenerSet) -> Option<Ordinary<'a>> {
+        let target = match self {
+            Targets::Current { first, count: 1 } => {
+                return present.get(*first).map(|slot| Ordinary { slot, stood_aside: false });
+            }
+            Targets::One(target) => target,
+            Targets::Some(targets) => match targets.as_slice() {
+                [only] => only,
+                _ => return None,
+            },
+            Targets::All(set) => match set.as_slice() {
+                [slot] => return Some(Ordinary { slot, stood_aside: false }),
+                _ => return None,
+            },
+            Targets::Current { .. } | Targets::Held => return None,
+        };
+        let Target { slot, attempt, due, trial, stood_aside, alone } = target;
+        let ordinary = *attempt == 1 && due.is_none() && !trial && !alone;
+        ordinary.then_some(Ordinary { slot, stood_aside: *stood_aside })
+    }
+
     /// Takes what is owed to `slot` out of the targets.
     pub(crate) fn remove(&mut self, slot: &Arc<Slot>) -> Option<Target> {
         let is_it = |target: &Target| Arc::ptr_eq(&target.slot, slot);
@@ -112,6 +137,12 @@ impl Targets {
     }
 }
 
+/// A delivery about which nothing is special.
+pub(crate) struct Ordinary<'a> {
+    pub(crate) slot: &'a Arc<Slot>,
+    pub(crate) stood_aside: bool,
+}
+
 /// How many pairs these entries are owed to together.
 pub(crate) fn pairs_of(entries: &[Entry]) -> u64 {
     entries.iter().map(|entry| entry.targets.pairs()).sum()
@@ -124,7 +155,7 @@ impl Target {
 
     /// The first attempt, not before `due`.
     pub(crate) fn first_at(slot: &Arc<Slot>, due: Option<Instant>) -> Self {
-        Self { slot: Arc::clone(slot), attempt: 1, due, trial: false, stood_aside: false }
+        Self { slot: Arc::clone(slot), attempt: 1, due, trial: false, stood_aside: false, alone: false }
     }
 }
 

@@ -19,6 +19,8 @@ pub(crate) struct Kit {
     /// A destination has few listeners, so that a list is the quickest map.
     held: Vec<Held>,
     latencies: StagedLatencies,
+    /// Whether one of the instances took several messages in one call, at the last look.
+    batches: bool,
 }
 
 /// What a worker has of one listener.
@@ -37,7 +39,7 @@ impl Drop for Held {
 
 impl Kit {
     pub(crate) fn new(number: u32) -> Self {
-        Self { number, now: None, held: Vec::new(), latencies: StagedLatencies::default() }
+        Self { number, now: None, held: Vec::new(), latencies: StagedLatencies::default(), batches: false }
     }
 
     fn of(&mut self, slot: &Arc<Slot>) -> Option<&mut Held> {
@@ -47,6 +49,24 @@ impl Kit {
     /// Takes the instance of `slot` out, if there is one that can be used.
     pub(crate) fn take(&mut self, slot: &Arc<Slot>) -> Option<Box<dyn ListenerInstance>> {
         self.of(slot).and_then(|held| held.idle.take()).filter(|instance| instance.is_usable())
+    }
+
+    /// Looks whether an instance takes several messages in one call: seldom enough that nobody else pays for it.
+    pub(crate) fn look_for_batches(&mut self) {
+        let mut idle = self.held.iter().filter_map(|held| held.idle.as_ref());
+        self.batches = idle.any(|instance| instance.batch_max() > 1);
+    }
+
+    /// Whether there is an instance that does.
+    pub(crate) fn takes_batches(&self) -> bool {
+        self.batches
+    }
+
+    /// How many messages the instance of `slot` takes in one call; 1 where there is none.
+    pub(crate) fn batch_max(&self, slot: &Arc<Slot>) -> usize {
+        let held = self.held.iter().find(|held| Arc::ptr_eq(&held.slot, slot));
+        let instance = held.and_then(|held| held.idle.as_ref()).filter(|instance| instance.is_usable());
+        instance.map_or(1, |instance| instance.batch_max())
     }
 
     /// Keeps an instance for the next message, if it can be used again.

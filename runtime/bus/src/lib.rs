@@ -68,6 +68,7 @@
 pub mod limits;
 
 mod ask;
+mod batch;
 mod breaker;
 mod builder;
 mod bus;
@@ -112,6 +113,7 @@ mod types;
 mod value;
 mod worker;
 
+pub use batch::{Batch, EndedBatch};
 pub use breaker::CircuitBreaker;
 pub use builder::MessageBuilder;
 pub use bus::{Bus, BusConfig};

@@ -99,6 +99,11 @@ pub const CALL_DEADLINE: Duration = Duration::from_secs(2);
 pub const BORROWED_INSTANCES_MAX: usize = 32;
 /// Entries that a worker takes at a time: so seldom does it come to the destination's lock under load.
 pub const CLAIM_ENTRIES_MAX: usize = 32;
+/// Messages that one call of a listener may receive together: what a worker takes at a time, as it never waits to have more.
+pub const BATCH_MESSAGES_MAX: usize = CLAIM_ENTRIES_MAX;
+/// Bytes of the payloads that one such call may receive together; they are copied into an instance at once. As much as one
+/// message of the largest size.
+pub const BATCH_BYTES_MAX: usize = 1 << 20;
 /// A worker takes more at a time while it finishes within this, so that what waits behind a slow call is soon free again.
 pub const CLAIM_TIME_MAX: Duration = Duration::from_millis(2);
 /// A sender lets others run for a moment whenever so many entries more wait: one that never waits would keep the workers

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::batch::{Batch, EndedBatch};
 use crate::breaker::CircuitBreaker;
 use crate::call;
 use crate::delivery::Delivery;
@@ -142,6 +143,25 @@ pub trait ListenerInstance: Send + 'static {
     /// # Cancel safety
     /// Dropping the future interrupts the call and drops the instance; the bus settles the delivery.
     fn receive<'a>(self: Box<Self>, delivery: &'a Delivery) -> BoxFuture<'a, Ended>;
+
+    /// How many messages it takes in one call, where so many wait; 1: it takes one at a time. The bus has a bound of its own,
+    /// [`BATCH_MESSAGES_MAX`](crate::limits::BATCH_MESSAGES_MAX).
+    fn batch_max(&self) -> usize {
+        1
+    }
+
+    /// Receives the messages of `batch`, ends by its deadline, and says how each of them ended. Called only where
+    /// [`ListenerInstance::batch_max`] allows so many.
+    ///
+    /// A fault of the call is no failure of any message: each of them is then received for itself, so that only the one at
+    /// fault fails. What the call did meanwhile, as the messages that it sent, is done all the same.
+    ///
+    /// # Cancel safety
+    /// As [`ListenerInstance::receive`].
+    fn receive_batch<'a>(self: Box<Self>, batch: &'a Arc<Batch>) -> BoxFuture<'a, EndedBatch> {
+        let _ = batch;
+        Box::pin(std::future::ready(EndedBatch::not_begun()))
+    }
 }
 
 /// How a call ended.

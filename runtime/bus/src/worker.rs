@@ -32,7 +32,11 @@ pub(crate) async fn work(destination: Arc<Destination>, number: u32, claim: Arc<
     };
     while let Some(entry) = seat.take().await {
         let Seat { claim, present, kit, .. } = &mut seat;
-        destination.run(entry, present, &claim.tally, kit).await;
+        match destination.gather_batch(entry, present, claim, kit) {
+            // Boxed: most listeners take one message at a time, and their workers need not be larger for the others.
+            Ok(batch) => Box::pin(destination.run_batch(batch, claim, kit)).await,
+            Err(entry) => destination.run(entry, present, &claim.tally, kit).await,
+        }
         if seat.works_too_long() {
             // A queue that never runs empty must not keep this thread from its other tasks.
             yield_now().await;
@@ -193,6 +197,7 @@ impl Seat {
         self.claim_size = if quick { (self.claim_size * 2).min(CLAIM_ENTRIES_MAX) } else { 1 };
         self.claimed_at = now;
         self.kit.now = Some(now);
+        self.kit.look_for_batches();
     }
 }
 

@@ -34,6 +34,8 @@ mod reference;
 mod settings;
 #[path = "model/tally.rs"]
 mod tally;
+#[path = "model/together.rs"]
+mod together;
 #[path = "model/watch.rs"]
 mod watch;
 #[path = "model/world.rs"]
@@ -53,9 +55,11 @@ const FIXED_SEED: u64 = 2026;
 
 /// What must have happened many times in 256 cases: every operation, every way in which a message can end, and states in which
 /// much can go wrong.
-const REACHED: [&str; 86] = [
+const REACHED: [&str; 89] = [
     "accepted",
     "answered",
+    "batches",
+    "batches stopped",
     "breaker openings",
     "cancelled",
     "destroyed",
@@ -73,6 +77,7 @@ const REACHED: [&str; 86] = [
     "duplicates",
     "followed",
     "followed and redriven",
+    "given back",
     "handled",
     "held",
     "hidden from the start",

@@ -125,7 +125,7 @@ impl Destination {
     }
 
     /// Keeps an entry of the queue for its retries, in the place that it had; what cannot wait any more is settled.
-    fn put_back(&self, mut flight: Flight<'_>, later: Vec<Target>) {
+    pub(super) fn put_back(&self, mut flight: Flight<'_>, later: Vec<Target>) {
         let (message, values, listeners) =
             (Arc::clone(&flight.delivery.message), flight.delivery.values.clone(), flight.listeners);
         let content = Content { message: &message, values: &values };
@@ -259,7 +259,12 @@ impl Destination {
     }
 
     /// Has the listener's circuit breaker learn how a call ended.
-    fn tell_breaker(self: &Arc<Self>, slot: &Arc<Slot>, failure: Option<FailureKind>, trial: bool) {
+    pub(super) fn tell_breaker(
+        self: &Arc<Self>,
+        slot: &Arc<Slot>,
+        failure: Option<FailureKind>,
+        trial: bool,
+    ) {
         let changed =
             slot.breaker.ended(failure, trial, || slot.listener.circuit_breaker(), || slot.counters.calls());
         match changed {

@@ -75,6 +75,28 @@ impl<'a> Rest<'a> {
     }
 }
 
+/// What a batch keeps of an entry besides its delivery.
+pub(super) struct Book {
+    listeners: usize,
+    expires_at: Option<Instant>,
+    pub(super) lane: Option<Lane>,
+    /// Whether its targets were those of a parallel destination that are named.
+    is_one: bool,
+    stood_aside: bool,
+}
+
+impl Book {
+    pub(super) fn new(entry: &Entry, stood_aside: bool) -> Self {
+        Self {
+            listeners: entry.listeners,
+            expires_at: entry.expires_at,
+            lane: Lane::of(entry),
+            is_one: matches!(entry.targets, Targets::One(_)),
+            stood_aside,
+        }
+    }
+}
+
 /// One listener's turn.
 #[derive(Clone)]
 pub(crate) struct Turn<'a> {
@@ -118,12 +140,14 @@ impl<'a> Turn<'a> {
             due: *due,
             trial: *trial,
             stood_aside: *stood_aside,
+            // Its turn has come, so that it was alone.
+            alone: false,
         }
     }
 }
 
 impl From<Target> for Turn<'_> {
-    fn from(Target { slot, attempt, due, trial, stood_aside }: Target) -> Self {
+    fn from(Target { slot, attempt, due, trial, stood_aside, alone: _ }: Target) -> Self {
         Self { slot: Whose::Named(slot), attempt, due, trial, stood_aside }
     }
 }
@@ -173,6 +197,32 @@ impl<'a> Flight<'a> {
             expires_at: entry.expires_at,
             lane,
         }
+    }
+
+    /// That of one delivery of a batch, whose turn it is.
+    pub(super) fn of_batch(
+        destination: &'a Arc<Destination>,
+        tally: &'a Tally,
+        slot: &Arc<Slot>,
+        delivery: Delivery,
+        book: Book,
+    ) -> (Self, Turn<'a>) {
+        let Book { listeners, expires_at, lane, is_one, stood_aside } = book;
+        let turn = Turn::from(Target { stood_aside, ..Target::first(slot) });
+        let rest = if is_one { Rest::One(None) } else { Rest::Some(Vec::new().into_iter()) };
+        let flight = Self {
+            destination,
+            tally: Some(tally),
+            delivery,
+            listeners,
+            failure: None,
+            now: None,
+            rest,
+            current: Some(turn.clone()),
+            expires_at,
+            lane,
+        };
+        (flight, turn)
     }
 
     /// What a dead letter of it is made of at this turn.

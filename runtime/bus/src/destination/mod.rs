@@ -2,6 +2,7 @@
 //! settled stands in the files beside this one.
 
 mod accept;
+mod batch;
 mod deliver;
 mod events;
 mod flight;

@@ -124,6 +124,7 @@ impl Destination {
                     due: Some(after(Instant::now(), delay)),
                     trial: false,
                     stood_aside: false,
+                    alone: false,
                 })
             }
             _ => {

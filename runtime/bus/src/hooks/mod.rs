@@ -191,6 +191,11 @@ impl Hooks {
         self.at_delivery.load(Ordering::Relaxed)
     }
 
+    /// Whether an inbound processor sees what is delivered at `destination`.
+    pub(crate) fn sees_deliveries(&self, destination: &DestinationName) -> bool {
+        self.at_delivery() && self.load().inbound.iter().any(|processor| processor.sees(destination))
+    }
+
     fn load(&self) -> Arc<HookSet> {
         self.set.load_full()
     }

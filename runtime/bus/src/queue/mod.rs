@@ -214,6 +214,13 @@ impl Queue {
         put.is_ok()
     }
 
+    /// Puts an entry before everything that is ready, where it was taken from: its call never began, or does not count. It has
+    /// been in its lane since then.
+    pub(crate) fn push_again(&mut self, entry: Entry) {
+        self.enter(&entry);
+        self.ready.push_front(entry);
+    }
+
     /// Keeps an entry until it is due; others may pass it.
     pub(crate) fn push_waiting(&mut self, entry: Entry, now: Instant) {
         self.enter(&entry);

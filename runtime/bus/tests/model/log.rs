@@ -8,6 +8,7 @@ use sandbus_bus::*;
 
 use crate::case::LISTENERS;
 use crate::settings::{Shape, number_of};
+use crate::together::Together;
 
 /// Replies have numbers of their own from here on: the place of the call that returned it comes on top.
 pub(crate) const REPLIES: u64 = 1_000_000;
@@ -74,6 +75,10 @@ pub(crate) struct Log {
     pub(crate) handled: Vec<u64>,
     /// Messages whose sender went away in the middle.
     pub(crate) cancelled: Vec<u64>,
+    /// Calls that received several messages: those that ended, those that gave some back, those that were stopped.
+    pub(crate) together: usize,
+    pub(crate) given_back: usize,
+    pub(crate) stopped: usize,
 }
 
 pub(crate) type SharedLog = Arc<Mutex<Log>>;
@@ -146,8 +151,8 @@ pub(crate) fn listener(
     shape: &Shape,
     log: &SharedLog,
     start: Instant,
-) -> NativeListener {
-    let log = Arc::clone(log);
+) -> Together {
+    let (log, batches) = (Arc::clone(log), Arc::clone(log));
     let call = move |delivery: Delivery| {
         let log = Arc::clone(&log);
         async move {
@@ -162,10 +167,14 @@ pub(crate) fn listener(
         }
     };
     let made = listener_fn(LISTENERS[listener], call).with_deadline(CALL_DEADLINE);
-    match shape.breaker_of(listener) {
+    let single = match shape.breaker_of(listener) {
         Some(breaker) => made.with_circuit_breaker(breaker),
         None => made,
-    }
+    };
+    let is_quick = move |delivery: &Delivery| {
+        matches!(behaviour(delivery, listener, start), 0..=3 | 5 | 7 | 8 | 10 | 15 | 16)
+    };
+    Together { single, is_quick: Arc::new(is_quick), log: batches }
 }
 
 /// What a listener does: a pure function of message, listener, attempt and the time of acceptance, so that what is redriven

@@ -68,6 +68,11 @@ pub(crate) async fn run(case: &Case) -> Result<Tally, String> {
     }
     world.finish().await?;
     check::everything(&mut world)?;
+    let log = world.log.lock().unwrap();
+    let batches =
+        [("batches", log.together), ("given back", log.given_back), ("batches stopped", log.stopped)];
+    batches.into_iter().for_each(|(what, count)| world.tally.add(what, count));
+    drop(log);
     Ok(world.tally)
 }
 

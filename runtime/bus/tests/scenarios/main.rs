@@ -13,6 +13,7 @@
 
 mod support;
 
+mod batches;
 mod builder;
 mod context;
 mod dead_letters;
