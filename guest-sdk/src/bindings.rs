@@ -1,7 +1,7 @@
 //! What `wit_bindgen` makes of `wit/`: the only place where its types and its unsafe code appear. Nothing here is for
 //! guests; `host` and `export` turn it into the types that they see.
 //!
-//! Two worlds are enough: a plugin is the union of both. `pub_export_macro` keeps a world's exports out of a component
+//! Each part is a world of its own: a plugin is the union of listener and sender, one that takes batches of three. `pub_export_macro` keeps a world's exports out of a component
 //! until its macro is called, so a guest exports only what it declares.
 #![allow(
     unsafe_code,
@@ -18,6 +18,19 @@ pub mod listener {
         world: "listener",
         pub_export_macro: true,
         export_macro_name: "export_listener",
+    });
+}
+
+/// `receive-batch`, and which message of a batch is in hand.
+pub mod batch {
+    wit_bindgen::generate!({
+        path: "../wit",
+        world: "batch",
+        pub_export_macro: true,
+        export_macro_name: "export_batch",
+        with: {
+            "sandbus:bus/types@0.1.0": crate::bindings::listener::sandbus::bus::types,
+        },
     });
 }
 

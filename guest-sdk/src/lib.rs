@@ -32,6 +32,7 @@
 //! Off WebAssembly the host is the test double [`testing`], so a guest's own logic is tested with plain `cargo test`.
 //! This crate never panics on what a sender sent.
 
+mod batch;
 #[cfg(target_arch = "wasm32")]
 mod bindings;
 mod context;
@@ -50,6 +51,7 @@ mod reply;
 pub mod testing;
 mod value;
 
+pub use batch::Batch;
 pub use context::{Context, Identity, MessageId, SendOptions};
 pub use destinations::DestinationError;
 pub use errors::{QueueFull, QueueUnit, RequestError, SendError, TooLarge};

@@ -2,7 +2,9 @@
 //! read, and no reading ever converts or panics.
 
 use std::fmt;
+use std::ops::Deref;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -13,11 +15,29 @@ use crate::{ChangeError, Context, MessageId, ReadError, Reply, SendOptions, Valu
 
 /// The message that is received right now.
 pub struct Message {
-    pub(crate) destination: String,
+    pub(crate) destination: Destination,
     pub(crate) content_type: Option<String>,
     pub(crate) payload: Vec<u8>,
     pub(crate) reply_expected: bool,
     pub(crate) current: Current,
+}
+
+/// Where a message was sent. Those of a batch share one name.
+pub(crate) enum Destination {
+    Own(String),
+    #[cfg_attr(not(target_arch = "wasm32"), allow(dead_code, reason = "only the host sends batches"))]
+    Shared(Arc<str>),
+}
+
+impl Deref for Destination {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        match self {
+            Self::Own(name) => name,
+            Self::Shared(name) => name,
+        }
+    }
 }
 
 impl Message {
@@ -222,7 +242,7 @@ impl Message {
 impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Message")
-            .field("destination", &self.destination)
+            .field("destination", &&*self.destination)
             .field("content_type", &self.content_type)
             .field("payload", &PrintedPayload(&self.payload))
             .field("values", &PrintedValues(&self.values()))

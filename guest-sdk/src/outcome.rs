@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{ChangeError, DestinationError, Message, ReadError, Reply, RequestError, SendError};
+use crate::{Batch, ChangeError, DestinationError, Message, ReadError, Reply, RequestError, SendError};
 
 /// A listener: receives messages, one at a time.
 ///
@@ -33,6 +33,18 @@ pub trait Listener: Default + 'static {
     /// # Errors
     /// A [`Failure`] when the message was not dealt with. `?` makes one of every error of this crate.
     fn receive(&mut self, message: &Message) -> Outcome;
+
+    /// Receives several messages in one call, and says of each how it went, in their order. Called only where the listener is
+    /// exported with [`batch_listener!`](crate::batch_listener), and only while messages wait.
+    ///
+    /// As it is, it hands each message to [`receive`](Self::receive). Written by hand, it can do once for all of them what
+    /// costs: one write, one request. Fewer outcomes than messages mean that the rest was not begun; those come again.
+    ///
+    /// A panic in it, or a used-up limit, is the fault of none of them: each message then comes to `receive` for itself. What
+    /// was sent until then stays sent.
+    fn receive_batch(&mut self, batch: &Batch) -> Vec<Outcome> {
+        batch.each(|message| self.receive(message))
+    }
 }
 
 /// How `receive` ends: with a reply, with nothing to say, or with a failure.

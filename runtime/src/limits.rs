@@ -29,6 +29,8 @@ pub const HOST_MEMORY_BYTES_MAX: usize = 8 << 20;
 pub const HOST_CALL_FUEL: u64 = 500;
 /// Fuel for each KiB that crosses in a host call: to copy it, and to make it where it is random.
 pub const HOST_KIB_FUEL: u64 = 1_000;
+/// Messages that one call of `receive-batch` may receive together; the bus never has more at hand for one call.
+pub const BATCH_MESSAGES_MAX: usize = sandbus_bus::limits::BATCH_MESSAGES_MAX;
 /// Messages that one call may send.
 pub const SENDS_MAX: u32 = 64;
 /// Bytes that one call may send.

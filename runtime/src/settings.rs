@@ -28,6 +28,8 @@ pub struct GuestLimits {
     pub table_elements_max: usize,
     /// What the host allocates during one host call.
     pub host_memory_bytes_max: usize,
+    /// Messages that one call may receive together, where the guest takes several; 1: each comes for itself.
+    pub batch_messages_max: usize,
     /// Messages that one call may send.
     pub sends_max: u32,
     /// Bytes that one call may send.
@@ -53,6 +55,7 @@ impl Default for GuestLimits {
             tables_max: limits::TABLES_MAX,
             table_elements_max: limits::TABLE_ELEMENTS_MAX,
             host_memory_bytes_max: limits::HOST_MEMORY_BYTES_MAX,
+            batch_messages_max: limits::BATCH_MESSAGES_MAX,
             sends_max: limits::SENDS_MAX,
             send_bytes_max: limits::SEND_BYTES_MAX,
             log_bytes_max: limits::LOG_BYTES_MAX,

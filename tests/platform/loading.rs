@@ -104,6 +104,11 @@ fn h50_a_component_without_our_exports_or_with_another_type_is_named() {
     assert!(world.contains("message-listener") && world.contains("acme:calculator/add@1.0.0"), "{world}");
     let typed = error_of(&component("wrong_type"));
     assert!(typed.contains("sandbus:bus/message-listener@0.1.0#receive"), "{typed}");
+    let alone = error_of(&component("batch_alone"));
+    assert!(
+        alone.contains("message-listener-batch@0.1.0` and not `sandbus:bus/message-listener@0.1.0`"),
+        "{alone}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -10,6 +10,7 @@ mod soak;
 mod support;
 mod watch;
 
+mod batches;
 mod bombs;
 mod bounds;
 mod breaker;

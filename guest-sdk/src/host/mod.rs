@@ -12,7 +12,7 @@ pub(crate) use imports::{
     stop_listening,
 };
 #[cfg(target_arch = "wasm32")]
-pub use imports::{WitMessage, WitOutcome, receive};
+pub use imports::{WitBatchedMessage, WitMessage, WitOutcome, receive, receive_batch};
 
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use crate::testing::host::{

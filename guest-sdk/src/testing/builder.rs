@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 
 use super::current::Current;
+use crate::message::Destination;
 use crate::reply::{JSON, TEXT};
 use crate::{Context, Identity, Message, MessageId, Reply, SendOptions, Value};
 
@@ -18,7 +19,7 @@ impl Message {
     /// Begins a message for a test, as if it had been sent to `destination`. Only off WebAssembly.
     pub fn builder(destination: impl Into<String>) -> MessageBuilder {
         let message = Message {
-            destination: destination.into(),
+            destination: Destination::Own(destination.into()),
             content_type: None,
             payload: Vec::new(),
             reply_expected: false,

@@ -44,6 +44,9 @@ impl Default for Current {
 }
 
 impl Current {
+    /// Each message has its own here, so that it is always in hand.
+    pub(crate) fn focus(&self) {}
+
     pub(crate) fn id(&self) -> MessageId {
         self.id.clone()
     }

@@ -22,11 +22,13 @@
 //! assert_eq!(testing::sent()[0].message.payload(), b"hello");
 //! ```
 
+mod batch;
 mod builder;
 mod current;
 pub(crate) mod host;
 #[cfg(test)]
 mod tests;
 
+pub use batch::{batch, batch_in_order};
 pub use builder::MessageBuilder;
 pub use host::{Sent, SentBy, answer, answer_direct, refuse, sent};

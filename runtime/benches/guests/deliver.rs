@@ -5,6 +5,7 @@ use sandbus::bus::DestinationConfig;
 use sandbus::{GuestSettings, Pattern};
 
 use crate::Bench;
+use crate::batch;
 use crate::bus_side::{self, Sends, waiting};
 use crate::guests::{Guest, ORDER_BYTES};
 use crate::harness::{Bound, Failure};
@@ -42,7 +43,8 @@ pub(crate) fn round(bench: &mut Bench) -> Result<(), Failure> {
 fn serial(bench: &mut Bench, guest: Guest, payload_bytes: usize) -> Result<(), Failure> {
     let name = format!("deliver, {}", guest.with_payload(payload_bytes));
     let is_first = guest == Guest::Noop;
-    let wanted = bench.asked.wants(&name) || (is_first && bench.asked.wants(SEND));
+    let wanted =
+        bench.asked.wants(&name) || (is_first && (bench.asked.wants(SEND) || batch::is_wanted(bench)));
     if !wanted {
         return Ok(());
     }

@@ -11,6 +11,7 @@ use crate::harness::Failure;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Guest {
     Noop,
+    NoopBatch,
     Echo,
     Json,
     Compute,
@@ -18,7 +19,8 @@ pub(crate) enum Guest {
     Trap,
 }
 
-const ALL: [Guest; 6] = [Guest::Noop, Guest::Echo, Guest::Json, Guest::Compute, Guest::Forward, Guest::Trap];
+const ALL: [Guest; 7] =
+    [Guest::Noop, Guest::NoopBatch, Guest::Echo, Guest::Json, Guest::Compute, Guest::Forward, Guest::Trap];
 
 /// 300 bytes, as a small business message has.
 const ORDER: &str = r#"{"id":4711,"customer":"Example Trading Company","currency":"EUR","lines":[{"article":"lamp, brass, 40 cm","count":3,"cents":4990},{"article":"bulb, warm white, 806 lm","count":6,"cents":395},{"article":"cable, 3 m, textile, red","count":3,"cents":1250}],"note":"leave it with the neighbours, please"}"#;
@@ -28,6 +30,7 @@ impl Guest {
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Noop => "noop",
+            Self::NoopBatch => "batch noop",
             Self::Echo => "echo",
             Self::Json => "JSON",
             Self::Compute => "compute",
@@ -40,6 +43,7 @@ impl Guest {
     fn file(self) -> &'static str {
         match self {
             Self::Noop => "noop",
+            Self::NoopBatch => "noop_batch",
             Self::Echo => "echo_bench",
             Self::Json => "json_bench",
             Self::Compute => "compute_bench",

@@ -12,6 +12,7 @@
 #[path = "../../bus/benches/harness/mod.rs"]
 mod harness;
 
+mod batch;
 mod bus_side;
 mod cold;
 mod deliver;
@@ -59,6 +60,7 @@ fn run(asked: Asked) -> Result<(), Failure> {
     for round in 0..bench.asked.rounds() {
         bench.measured.clear();
         deliver::round(&mut bench)?;
+        batch::round(&mut bench)?;
         request::round(&mut bench)?;
         instances::round(&mut bench)?;
         // These take longer, and differ less.

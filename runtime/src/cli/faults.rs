@@ -59,6 +59,14 @@ fn problem(report: &FaultReport) -> Problem {
         (Some(message), Some(attempt)) => {
             format!("on message {} at {} (attempt {attempt})", message.id(), message.destination())
         }
+        (Some(message), None) if !report.batch.is_empty() => {
+            let (count, id, name) = (report.batch.len(), message.id(), message.destination());
+            format!("on a batch of {count} messages at {name}, with {id} in hand; none of them is blamed")
+        }
+        (None, None) if let Some(first) = report.batch.first() => {
+            let (count, name) = (report.batch.len(), first.destination());
+            format!("on a batch of {count} messages at {name}, with none in hand; none of them is blamed")
+        }
         _ => format!("in `{}`", report.during),
     };
     let text = format!("guest `{}` {how} {about}: {}", report.guest, report.fault.text);
@@ -88,6 +96,12 @@ fn used(report: &FaultReport) -> String {
     format!("fuel {least}{fuel} of {fuel_max}   memory {kib} KiB   time {time:.1} ms")
 }
 
+/// The ids of the messages of a batch; none for a call for one message.
+fn batch_ids(report: &FaultReport) -> Option<Vec<String>> {
+    let ids = || report.batch.iter().map(|message| message.id().to_string()).collect();
+    (!report.batch.is_empty()).then(ids)
+}
+
 /// A fault under the names of the interface.
 pub(super) fn document(report: &FaultReport) -> Json {
     let frames: Vec<Json> = report
@@ -102,7 +116,7 @@ pub(super) fn document(report: &FaultReport) -> Json {
         "guest": &*report.guest, "build": &*report.build, "during": report.during,
         "destination": report.message.as_ref().map(|message| message.destination().as_str()),
         "message_id": report.message.as_ref().map(|message| message.id().to_string()),
-        "attempt": report.attempt, "cause": report.fault.cause.name(), "code": report.code(),
+        "batch_ids": batch_ids(report), "attempt": report.attempt, "cause": report.fault.cause.name(), "code": report.code(),
         "text": report.fault.text.as_str(), "frames": frames,
         "fuel": report.usage.fuel, "fuel_max": report.fuel_max,
         "memory_bytes": report.usage.memory_bytes, "time_ms": report.took.as_secs_f64() * 1e3,

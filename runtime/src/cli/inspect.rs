@@ -47,7 +47,7 @@ fn document(name: &str, seen: &Inspection) -> Json {
         "kind": "inspect", "v": 1, "file": name, "bytes": seen.bytes.len(), "sha256": &*seen.digest,
         "producers": seen.producers, "exports": seen.exports, "imports": names, "missing_imports": missing,
         "listener": loaded.map(|loaded| loaded.is_listener()),
-        "messaging": taken(seen),
+        "messaging": taken(seen), "batches": loaded.map(Loaded::takes_batches),
         "lifecycle": loaded.map(|loaded| loaded.has_lifecycle()), "loads": loaded.is_some(),
         "error": seen.loaded.as_ref().err().map(ToString::to_string),
         "functions": figures.functions, "function_largest_bytes": figures.function_bytes_largest,
@@ -77,6 +77,7 @@ fn text(name: &str, seen: &Inspection) -> String {
             _ if passed_over.contains(export) => "not used: another interface comes first",
             Some("sandbus:bus/lifecycle") => "it is activated and deactivated",
             Some("sandbus:bus/message-listener") => "it is a listener",
+            Some("sandbus:bus/message-listener-batch") => "it takes batches",
             interface if interface.is_some() && interface == taken => "it is a listener",
             _ => "not used by the host",
         };

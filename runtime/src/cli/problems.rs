@@ -53,7 +53,7 @@ fn load_code(error: &LoadError) -> Code {
         LoadError::Compile { .. } => Code::DoesNotCompile,
         LoadError::MissingImports { .. } => Code::MissingImport,
         LoadError::ImportType { .. } => Code::WrongImportType,
-        LoadError::NoExport { .. } => Code::MissingExport,
+        LoadError::NoExport { .. } | LoadError::BatchAlone { .. } => Code::MissingExport,
         LoadError::ExportType { .. } => Code::WrongExportType,
     }
 }

@@ -4,7 +4,7 @@
 
 wasmtime::component::bindgen!({
     path: "../wit",
-    world: "plugin",
+    world: "batch-plugin",
     imports: {
         "sandbus:bus/current-message.id": trappable,
         "sandbus:bus/current-message.response-destination": trappable,
@@ -12,6 +12,7 @@ wasmtime::component::bindgen!({
         "sandbus:bus/current-message.context": trappable,
         "sandbus:bus/current-message.options": trappable,
         "sandbus:bus/current-message.time-left-ms": trappable,
+        "sandbus:bus/message-batch.focus": trappable,
         default: async | trappable,
     },
     exports: { default: async },

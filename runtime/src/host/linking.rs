@@ -7,7 +7,7 @@ use wasmtime::component::{
 };
 use wasmtime::{Engine, StoreContextMut};
 
-use super::bindings::Plugin;
+use super::bindings::BatchPlugin;
 use super::crossing::Crossing;
 use super::foreign::{spin, wasi_messaging, wasmcloud};
 use super::state::HostState;
@@ -15,9 +15,10 @@ use super::wasi::meter_wasi;
 use super::{keyvalue, logging, own_config};
 
 /// The interfaces that the host offers, as errors name them; of `wasi` where no version stands any 0.2.
-pub(crate) const OFFERED: [&str; 13] = [
+pub(crate) const OFFERED: [&str; 14] = [
     "sandbus:bus/types",
     "sandbus:bus/current-message",
+    "sandbus:bus/message-batch",
     "sandbus:bus/message-bus",
     "sandbus:bus/destinations",
     "wasi:cli, wasi:clocks, wasi:io, wasi:random",
@@ -77,7 +78,7 @@ pub(crate) fn link<'a>(
     let engine = &linker.engine().clone();
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
     meter_wasi(linker)?;
-    Plugin::add_to_linker::<_, HasSelf<HostState>>(linker, HostState::called)?;
+    BatchPlugin::add_to_linker::<_, HasSelf<HostState>>(linker, HostState::called)?;
     for (import, item) in imports {
         let (interface, _) = import.split_once('@').unwrap_or((import, ""));
         if !BY_SHAPE.contains(&interface) {

@@ -144,6 +144,9 @@ impl HostState {
         match self.phase() {
             Phase::Receiving(receiving) => Ok(receiving.delivery.origin()),
             Phase::Lifecycle(origin) => Ok(origin.clone()),
+            Phase::Batch => Err(SendError::Invalid(
+                "no message of the batch is in hand; `message-batch.focus` takes one".to_owned(),
+            )),
             Phase::Idle => Err(SendError::Invalid("nothing can be sent outside of a call".to_owned())),
         }
     }

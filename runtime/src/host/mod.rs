@@ -15,6 +15,7 @@ mod linking;
 mod log_line;
 mod logging;
 mod memory;
+mod message_batch;
 mod message_bus;
 mod output;
 mod own_config;

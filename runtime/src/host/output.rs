@@ -79,15 +79,28 @@ impl GuestOutput {
         state.last_lines.clear();
     }
 
-    /// Ends the call: unfinished lines go out, and what was cut is said. Answers the last of standard error.
-    pub(crate) fn end(&self) -> String {
+    /// Has what is written from now on belong to another message of the same call. Unfinished lines go out.
+    pub(super) fn turn_to(&self, message: Option<Arc<Message>>) {
         let mut state = self.state();
+        self.finish_lines(&mut state);
+        state.message = message;
+    }
+
+    fn finish_lines(&self, state: &mut State) {
         for stream in [LogStream::Stdout, LogStream::Stderr] {
             let rest = state.buffer(stream).map(std::mem::take).unwrap_or_default();
             if !rest.is_empty() {
-                self.line(&mut state, stream, &rest);
+                // As a line that the guest has ended: what it does not end must not be cheaper.
+                state.bytes_left = state.bytes_left.saturating_sub(LOG_LINE_COST_BYTES);
+                self.line(state, stream, &rest);
             }
         }
+    }
+
+    /// Ends the call: unfinished lines go out, and what was cut is said. Answers the last of standard error.
+    pub(crate) fn end(&self) -> String {
+        let mut state = self.state();
+        self.finish_lines(&mut state);
         if state.bytes_cut > 0 {
             let text = format!("… {} bytes of output cut: one call may write no more", state.bytes_cut);
             self.emit(&mut state, LogStream::Stderr, text);
@@ -329,6 +342,18 @@ mod tests {
         output.log(LogLevel::Warn, "a\nb\u{202e}", "\x1b[2Jc");
         output.end();
         assert_eq!(*lines.lock().unwrap(), ["a\\nb\\u{202e}: \\u{1b}[2Jc"]);
+    }
+
+    #[test]
+    fn a_line_that_another_message_ends_costs_what_any_line_does() {
+        let (output, lines) = collecting();
+        output.begin(None, None, 10 * (LOG_LINE_COST_BYTES + 1));
+        for _ in 0..1_000 {
+            output.write(LogStream::Stdout, b"x");
+            output.turn_to(None);
+        }
+        output.end();
+        assert_eq!(lines.lock().unwrap().len(), 11, "ten lines, and what was cut");
     }
 
     #[test]

@@ -13,6 +13,7 @@ use super::buckets::Buckets;
 use super::fuel::HostFuel;
 use super::left::Made;
 use super::memory::{MemoryLimiter, TotalMemory};
+use super::message_batch::BatchInHand;
 use super::output::GuestOutput;
 use crate::grants::Grants;
 use crate::limits;
@@ -50,6 +51,8 @@ pub(crate) struct HostState {
     pub(crate) limiter: MemoryLimiter,
     pub(crate) fuel: Arc<HostFuel>,
     phase: Phase,
+    /// The messages of a call that receives several.
+    pub(super) batch: Option<Box<BatchInHand>>,
     sends_left: u32,
     send_bytes_left: usize,
     /// Whether a denial was said in this call already: one call is one episode.
@@ -70,8 +73,10 @@ pub(crate) enum Phase {
     Idle,
     /// `activate` or `deactivate`.
     Lifecycle(Origin),
-    /// `receive`.
+    /// `receive`; or `receive-batch`, with one of its messages in hand.
     Receiving(Receiving),
+    /// `receive-batch`, with none of its messages in hand.
+    Batch,
 }
 
 /// The message in hand and what the guest has made of it.
@@ -103,6 +108,7 @@ impl HostState {
             fuel: Arc::clone(output.fuel()),
             output,
             phase: Phase::Idle,
+            batch: None,
             sends_left: 0,
             send_bytes_left: 0,
             denial_said: false,
@@ -124,7 +130,7 @@ impl HostState {
             Phase::Receiving(receiving) => {
                 (Some(Arc::clone(receiving.delivery.message())), receiving.delivery.worker())
             }
-            Phase::Idle | Phase::Lifecycle(_) => (None, None),
+            Phase::Idle | Phase::Lifecycle(_) | Phase::Batch => (None, None),
         };
         self.output.begin(message, worker, limits.log_bytes_max);
         self.phase = phase;
@@ -132,7 +138,18 @@ impl HostState {
 
     /// Ends the call, and gives back what it was about.
     pub(crate) fn end(&mut self) -> Phase {
-        std::mem::replace(&mut self.phase, Phase::Idle)
+        self.replace(Phase::Idle)
+    }
+
+    /// Has another phase begin within the call; gives back the one before.
+    pub(super) fn replace(&mut self, phase: Phase) -> Phase {
+        std::mem::replace(&mut self.phase, phase)
+    }
+
+    /// Lets the call that has begun send as much as so many calls may.
+    pub(super) fn multiply_budgets(&mut self, calls: usize) {
+        self.sends_left = self.sends_left.saturating_mul(u32::try_from(calls).unwrap_or(u32::MAX));
+        self.send_bytes_left = self.send_bytes_left.saturating_mul(calls);
     }
 
     /// What each function that the bus offers reaches this through: a host call has its price.
@@ -149,6 +166,9 @@ impl HostState {
         self.fuel.check()?;
         match &mut self.phase {
             Phase::Receiving(receiving) => Ok(receiving),
+            Phase::Batch => Err(wasmtime::Error::msg(
+                "`current-message` was used with no message of the batch in hand; `message-batch.focus` takes one",
+            )),
             _ => Err(wasmtime::Error::msg("`current-message` was used outside of `receive`")),
         }
     }

@@ -97,6 +97,11 @@ pub(super) const GUEST: &[Key<GuestDraft>] = &[
         |draft| Some(shown_size(draft.limits.memory_bytes_max)),
     ),
     key(
+        "batch-max",
+        |draft, slot| set(&mut draft.limits.batch_messages_max, slot.count(ranges::BATCH_MESSAGES)),
+        |draft| Some(shown(draft.limits.batch_messages_max)),
+    ),
+    key(
         "limits.activate-fuel",
         |draft, slot| {
             let fuel = slot.number_or_unlimited(ranges::FUEL, limits::FUEL_UNLIMITED);

@@ -27,6 +27,8 @@ pub(super) const TABLES: RangeInclusive<u64> = 1..=10_000;
 pub(super) const TABLE_ELEMENTS: RangeInclusive<u64> = 1..=10_000_000;
 /// What the host allocates during a call.
 pub(super) const HOST_MEMORY: RangeInclusive<u64> = 64 * KIB..=GIB;
+/// Messages that a call may receive together; 1 turns that off.
+pub(super) const BATCH_MESSAGES: RangeInclusive<u64> = 1..=limits::BATCH_MESSAGES_MAX as u64;
 /// Messages that a call may send; none is a legal choice.
 pub(super) const SENDS: RangeInclusive<u64> = 0..=1_000_000;
 /// Bytes that a call may send.

@@ -230,11 +230,13 @@ impl Build {
             }
         };
         let listener = self.loaded.listener.as_ref().map(|indices| indices.load(&mut store, &instance));
+        let batch = self.loaded.batch.as_ref().map(|indices| indices.load(&mut store, &instance));
         let lifecycle = self.loaded.lifecycle.as_ref().map(|indices| indices.load(&mut store, &instance));
         Ok(GuestInstance {
             host_fuel: Arc::clone(&store.data().fuel),
             store,
             listener: listener.transpose().map_err(failed)?,
+            batch: batch.transpose().map_err(failed)?,
             lifecycle: lifecycle.transpose().map_err(failed)?,
             build: Arc::clone(self),
             uses: 0,
@@ -323,7 +325,14 @@ impl Build {
     /// Has a fault told of which no instance knows.
     pub(super) fn tell_not_received(&self, delivery: &Delivery, fault: &Fault) {
         let took = delivery.started().elapsed();
-        let occasion = Occasion { during: "instantiate", delivery: Some(delivery), fuel_max: None, took };
+        let occasion = Occasion {
+            during: "instantiate",
+            delivery: Some(delivery),
+            message: None,
+            batch: &[],
+            fuel_max: None,
+            took,
+        };
         self.tell(occasion, fault, Usage::default(), Vec::new(), Vec::new());
     }
 

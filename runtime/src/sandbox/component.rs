@@ -8,21 +8,26 @@ use wasmtime::component::{InstancePre, Linker};
 
 use super::compile::CompileError;
 use super::engine::SandboxEngine;
-use super::listening::{Listening, MessagingInterface, Shape, recognise};
+use super::listening::{Listening, MessagingInterface, Received, Recognised, Shape, recognise};
 use super::load::Opened;
 use super::places::Places;
 use super::prescan::{ComponentFigures, PrescanError};
 use crate::host::bindings::exports::sandbus::bus::lifecycle;
+use crate::host::bindings::exports::sandbus::bus::message_listener_batch::{self, BatchedMessage};
 use crate::host::{HostState, OFFERED, is_offered, link};
 use crate::limits::TABLES_PER_SLOT;
 
 pub(super) const LISTENER: &str = "sandbus:bus/message-listener@0.1.0";
+/// Beside the listener, for several messages in one call.
+pub(super) const BATCH: &str = "sandbus:bus/message-listener-batch@0.1.0";
 const LIFECYCLE: &str = "sandbus:bus/lifecycle@0.1.0";
 
 /// A component that was compiled and checked.
 pub struct Loaded {
     pub(super) pre: InstancePre<HostState>,
     pub(super) listener: Option<Listening>,
+    /// Where it takes several messages in one call.
+    pub(super) batch: Option<Arc<message_listener_batch::GuestIndices>>,
     pub(super) lifecycle: Option<Arc<lifecycle::GuestIndices>>,
     /// Where in the source its instructions stand.
     pub(super) places: Arc<Places>,
@@ -114,6 +119,14 @@ pub enum LoadError {
         /// What it exports.
         exports: Vec<String>,
     },
+    /// It takes several messages in one call, and none alone.
+    #[error(
+        "`{path}` exports `{BATCH}` and not `{LISTENER}`, by which it would receive what does not come with others"
+    )]
+    BatchAlone {
+        /// Which file.
+        path: String,
+    },
     /// An export has another type than the contract says.
     #[error("`{path}` exports `{export}` with a type that is not the contract's: {reason}")]
     ExportType {
@@ -154,8 +167,19 @@ impl SandboxEngine {
         let recognised =
             recognise(&exports, |interface, export| shape.fits(interface, export)).map_err(type_error)?;
         let lifecycle = exports.iter().any(|export| export == LIFECYCLE);
-        if recognised.is_none() && !lifecycle {
+        if recognised.is_none() && !lifecycle && !exports.iter().any(|export| export == BATCH) {
             return Err(LoadError::NoExport { path, exports });
+        }
+        let batch = exports.iter().any(|export| export == BATCH);
+        if batch {
+            type Answered = (Vec<Received>,);
+            let ours = |found: &Recognised| found.interface == MessagingInterface::Sandbus;
+            if !recognised.as_ref().is_some_and(ours) {
+                return Err(LoadError::BatchAlone { path });
+            }
+            shape
+                .function::<(&str, &[BatchedMessage<'_>], bool), Answered>(BATCH, "receive-batch")
+                .map_err(type_error)?;
         }
         if lifecycle {
             shape.function::<(), (Result<(), String>,)>(LIFECYCLE, "activate").map_err(type_error)?;
@@ -164,6 +188,8 @@ impl SandboxEngine {
         let pre = linker.instantiate_pre(component).map_err(import_error)?;
         let listener = recognised.as_ref().map(|found| Listening::new(found, component, &pre)).transpose();
         let listener = listener.map_err(import_error)?;
+        let batch = batch.then(|| message_listener_batch::GuestIndices::new(&pre)).transpose();
+        let batch = batch.map_err(import_error)?.map(Arc::new);
         let lifecycle = lifecycle.then(|| lifecycle::GuestIndices::new(&pre).ok()).flatten().map(Arc::new);
         let passed_over = recognised.map(|found| found.passed_over).unwrap_or_default();
         if let (Some(listener), false) = (&listener, passed_over.is_empty()) {
@@ -173,6 +199,7 @@ impl SandboxEngine {
         Ok(Loaded {
             pre,
             listener,
+            batch,
             lifecycle,
             places: Arc::new(places.clone()),
             digest,
@@ -203,6 +230,12 @@ impl Loaded {
     #[must_use]
     pub fn messaging_interface(&self) -> Option<MessagingInterface> {
         self.listener.as_ref().map(Listening::interface)
+    }
+
+    /// Whether it takes several messages in one call.
+    #[must_use]
+    pub fn takes_batches(&self) -> bool {
+        self.batch.is_some()
     }
 
     /// Whether it exports `lifecycle`.

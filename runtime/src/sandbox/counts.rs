@@ -79,9 +79,14 @@ impl Counts {
 impl Counter {
     /// A call of the instance has ended.
     pub(super) fn call(&mut self) {
+        self.calls(1);
+    }
+
+    /// A call of the instance has ended that received so many messages.
+    pub(super) fn calls(&mut self, calls: u64) {
         // Nobody else writes it, so that nothing has to be locked on the way.
         let OwnCalls(own) = &*self.own;
-        own.store(own.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        own.store(own.load(Ordering::Relaxed) + calls, Ordering::Relaxed);
     }
 }
 

@@ -14,13 +14,15 @@ use super::gauge::Mark;
 use super::listening::{Listener, Received};
 use super::pool::Admitted;
 use super::report::{self, FaultFrame, Occasion};
-use crate::host::bindings::exports::sandbus::bus::{lifecycle, message_listener};
+use crate::host::bindings::exports::sandbus::bus::{lifecycle, message_listener, message_listener_batch};
 use crate::host::{Denied, HostFuel, HostState, Phase, Receiving, Whose, reply};
 
 /// An instance of a guest.
 pub(super) struct GuestInstance {
     pub(super) store: Store<HostState>,
     pub(super) listener: Option<Listener>,
+    /// Where it takes several messages in one call.
+    pub(super) batch: Option<message_listener_batch::Guest>,
     pub(super) lifecycle: Option<lifecycle::Guest>,
     /// What its host calls are paid from.
     pub(super) host_fuel: Arc<HostFuel>,
@@ -45,7 +47,7 @@ pub(super) enum Step {
 
 /// Against whom a fault speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Blame {
+pub(super) enum Blame {
     Guest,
     /// The host ended the call.
     Host,
@@ -114,13 +116,16 @@ impl GuestInstance {
             Err(_) => Outcome::faulted(Cause::Deadline, delivery.deadline_text()),
         };
         let outcome = self.masked(outcome);
-        let usage = after_fault(usage, &outcome);
+        let usage = match &outcome {
+            Outcome::Faulted(fault) => after_fault(usage, fault.cause),
+            _ => usage,
+        };
         self.tell(&outcome, delivery, usage, frames, blame);
         Called { usage, ..Called::spent(outcome) }
     }
 
     /// Has a fault told and counted.
-    fn tell(
+    pub(super) fn tell(
         &self,
         outcome: &Outcome,
         delivery: &Delivery,
@@ -132,11 +137,18 @@ impl GuestInstance {
         let occasion = Occasion {
             during: "receive",
             delivery: Some(delivery),
+            message: None,
+            batch: &[],
             fuel_max: Some(self.build.facts.limits.fuel),
             took: delivery.started().elapsed(),
         };
         self.build.tell(occasion, fault, usage, frames, self.store.data().output.take_last_lines());
         // Told first: what follows may put the guest into quarantine.
+        self.count_fault(fault, blame);
+    }
+
+    /// Counts a fault, where it does against the guest.
+    pub(super) fn count_fault(&self, fault: &Fault, blame: Blame) {
         let of_others = matches!(self.store.data().limiter.denied, Some(Denied::Together(Whose::All, _)));
         if blame == Blame::Host || (of_others && fault.cause == Cause::Memory) {
             self.build.counts.fault(fault.cause);
@@ -156,7 +168,7 @@ impl GuestInstance {
         }
     }
 
-    fn usage(&self, fuel: u64) -> Usage {
+    pub(super) fn usage(&self, fuel: u64) -> Usage {
         let computing = fuel.saturating_sub(self.store.get_fuel().unwrap_or(0));
         // Computing and host calls each have the whole tank; what is told stays within what was given.
         let used = computing.saturating_add(self.host_fuel.used()).min(fuel);
@@ -211,27 +223,34 @@ impl GuestInstance {
             Step::Deactivate => "deactivate",
         };
         let fuel = self.build.facts.limits.activate_fuel;
-        let occasion = Occasion { during, delivery: None, fuel_max: Some(fuel), took: began.elapsed() };
+        let occasion = Occasion {
+            during,
+            delivery: None,
+            message: None,
+            batch: &[],
+            fuel_max: Some(fuel),
+            took: began.elapsed(),
+        };
         self.build.tell(occasion, &fault, self.usage(fuel), frames, output.take_last_lines());
         fault
     }
 }
 
 /// Fuel that was used before a trap is not charged exactly; only an empty tank is a certain number.
-fn after_fault(usage: Usage, outcome: &Outcome) -> Usage {
-    match outcome {
-        Outcome::Faulted(fault) if fault.cause == Cause::OutOfFuel => usage,
+pub(super) fn after_fault(usage: Usage, cause: Cause) -> Usage {
+    match cause {
+        Cause::OutOfFuel => usage,
         _ => Usage { fuel: usage.fuel.filter(|fuel| *fuel > 0), ..usage },
     }
 }
 
 /// What `receive` returned, and what it changed meanwhile, as an outcome. Its texts are masked before they are cut: of half a
 /// secret nobody would know that it is one.
-fn answered(received: Received, phase: Phase, mask: impl Fn(&str) -> Option<String>) -> Outcome {
+pub(super) fn answered(received: Received, phase: Phase, mask: impl Fn(&str) -> Option<String>) -> Outcome {
     let masked = |text: String| mask(&text).unwrap_or(text);
     let (values, response) = match phase {
         Phase::Receiving(receiving) => (receiving.values, receiving.response),
-        Phase::Idle | Phase::Lifecycle(_) => (None, None),
+        Phase::Idle | Phase::Lifecycle(_) | Phase::Batch => (None, None),
     };
     match received {
         Ok(None) => Outcome::Done(Answer { reply: None, response, values }),

@@ -1,6 +1,7 @@
 //! The sandbox: compiles, checks and instantiates guests, runs one call inside its limits, and says how it ended. It knows
 //! no queue, no attempt and no other listener.
 
+mod batch;
 mod build;
 mod cache;
 mod compile;

@@ -4,7 +4,9 @@
 use std::pin::pin;
 use std::sync::Arc;
 
-use sandbus_bus::{BoxFuture, Cause, Delivery, Ended, Fault, Instant, ListenerInstance, Outcome, until};
+use sandbus_bus::{
+    Batch, BoxFuture, Cause, Delivery, Ended, EndedBatch, Fault, Instant, ListenerInstance, Outcome, until,
+};
 
 use super::build::Build;
 use super::instance::{Called, GuestInstance};
@@ -31,13 +33,15 @@ struct KeptInstance {
     /// The instance before its first call: nobody takes it away before that.
     first: Option<Box<GuestInstance>>,
     place: Arc<Place>,
+    /// Messages that it has received: a batch must not go beyond what it may.
+    uses: u64,
 }
 
 impl KeptInstance {
     fn of(instance: Box<GuestInstance>) -> Self {
         let build = Arc::clone(&instance.build);
         let place = build.share.place();
-        Self { build, first: Some(instance), place }
+        Self { build, first: Some(instance), place, uses: 0 }
     }
 }
 
@@ -65,24 +69,51 @@ impl ListenerInstance for KeptInstance {
                 return elsewhere(&build, delivery).await;
             };
             let Called { outcome, usage, instance } = instance.call(delivery).await;
-            let instance = match instance {
-                Some(instance) if self.build.may_use_again(&instance) => {
-                    let used = match self.build.instances.idle_max {
-                        // Only then is it worth a look at the clock.
-                        Some(_) => Instant::now(),
-                        None => delivery.started(),
-                    };
-                    let mut kept = self.place.put(instance, used);
-                    // Retired meanwhile: whoever retires it looks into the places afterwards, too.
-                    if self.build.is_retired() && self.place.empty() {
-                        kept = Kept::No;
-                    }
-                    (kept == Kept::Yes).then_some(self as Box<dyn ListenerInstance>)
-                }
-                _ => None,
-            };
+            let instance = self.put_back(instance, delivery.started());
             Ended { outcome, usage, instance }
         })
+    }
+
+    fn batch_max(&self) -> usize {
+        let left =
+            self.build.instances.uses_max.map_or(u64::MAX, |uses_max| uses_max.saturating_sub(self.uses));
+        self.build.batch_max().min(usize::try_from(left).unwrap_or(usize::MAX))
+    }
+
+    fn receive_batch<'a>(mut self: Box<Self>, batch: &'a Arc<Batch>) -> BoxFuture<'a, EndedBatch> {
+        Box::pin(async move {
+            let instance = self.first.take().or_else(|| self.place.take());
+            let Some(instance) = instance.filter(|_| !self.build.is_retired()) else {
+                return EndedBatch::not_begun();
+            };
+            let mut called = instance.call_batch(batch).await;
+            let began = batch.deliveries().first().map_or_else(Instant::now, Delivery::started);
+            let instance = self.put_back(called.instance.take(), began);
+            called.ended(instance)
+        })
+    }
+}
+
+impl KeptInstance {
+    /// Keeps the instance after a call that began then, if it may be used again.
+    fn put_back(
+        mut self: Box<Self>,
+        instance: Option<Box<GuestInstance>>,
+        began: Instant,
+    ) -> Option<Box<dyn ListenerInstance>> {
+        let instance = instance.filter(|instance| self.build.may_use_again(instance))?;
+        let used = match self.build.instances.idle_max {
+            // Only then is it worth a look at the clock.
+            Some(_) => Instant::now(),
+            None => began,
+        };
+        self.uses = instance.uses;
+        let mut kept = self.place.put(instance, used);
+        // Retired meanwhile: whoever retires it looks into the places afterwards, too.
+        if self.build.is_retired() && self.place.empty() {
+            kept = Kept::No;
+        }
+        (kept == Kept::Yes).then_some(self as Box<dyn ListenerInstance>)
     }
 }
 
@@ -143,6 +174,38 @@ impl ListenerInstance for Turn {
             seat.put(instance.filter(|instance| build.may_use_again(instance)));
             drop(seat);
             Ended { outcome, usage, instance: Some(self) }
+        })
+    }
+
+    fn batch_max(&self) -> usize {
+        // How often the instance may still be used is known only to whose turn it is.
+        if self.0.instances.uses_max.is_some() { 1 } else { self.0.batch_max() }
+    }
+
+    fn receive_batch<'a>(self: Box<Self>, batch: &'a Arc<Batch>) -> BoxFuture<'a, EndedBatch> {
+        Box::pin(async move {
+            let build = &self.0;
+            let awaited = |delivery: &Delivery| delivery.is_awaited_by(&build.facts.name);
+            let deadline = batch.deadline().unwrap_or_else(Instant::now);
+            if batch.deliveries().iter().any(awaited) {
+                return EndedBatch::not_begun();
+            }
+            // What there is to say when there is no instance in time is said of single messages.
+            let Ok(mut seat) = until(deadline, pin!(build.seat.lock())).await else {
+                return EndedBatch::not_begun();
+            };
+            if build.is_retired() {
+                return EndedBatch::not_begun();
+            }
+            let _running = build.alive.mark();
+            let Some(instance) = seat.take(build.instances.idle_max) else {
+                return EndedBatch::not_begun();
+            };
+            let mut called = instance.call_batch(batch).await;
+            let instance = called.instance.take();
+            seat.put(instance.filter(|instance| build.may_use_again(instance)));
+            drop(seat);
+            called.ended(Some(self))
         })
     }
 }

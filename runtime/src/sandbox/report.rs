@@ -19,10 +19,14 @@ pub struct FaultReport {
     pub guest: Arc<str>,
     /// The first eight characters of its component's digest.
     pub build: Arc<str>,
-    /// What ran: `receive`, `activate`, `deactivate`, or `instantiate` where no instance could be made.
+    /// What ran: `receive`, `receive-batch`, `activate`, `deactivate`, or `instantiate` where no instance could be made.
     pub during: &'static str,
-    /// The message in hand, with its destination and id; none in `activate` and `deactivate`.
+    /// The message in hand, with its destination and id; none in `activate` and `deactivate`, and where a batch had none in
+    /// hand.
     pub message: Option<Arc<Message>>,
+    /// The messages of the batch that the call was to receive; empty for a call for one message. None of them is blamed: each
+    /// is received for itself after this.
+    pub batch: Vec<Arc<Message>>,
     /// Which attempt of the delivery.
     pub attempt: Option<u32>,
     /// What stopped it, and what is known about that in one sentence.
@@ -105,6 +109,8 @@ pub(crate) fn tracing_faults() -> FaultSink {
             destination = report.message.as_ref().map(|message| message.destination().as_str()),
             message_id = report.message.as_ref().map(|message| tracing::field::display(message.id())),
             attempt = report.attempt,
+            batch_messages = (!report.batch.is_empty()).then_some(report.batch.len()),
+            batch_ids = (!report.batch.is_empty()).then(|| ids(&report.batch)),
             cause = report.fault.cause.name(),
             code = report.code(),
             fuel = report.usage.fuel,
@@ -116,10 +122,19 @@ pub(crate) fn tracing_faults() -> FaultSink {
     })
 }
 
+/// The ids of the messages of a batch.
+fn ids(batch: &[Arc<Message>]) -> String {
+    let ids: Vec<String> = batch.iter().map(|message| message.id().to_string()).collect();
+    ids.join(" ")
+}
+
 /// What was called, and of which message.
 pub(super) struct Occasion<'a> {
     pub(super) during: &'static str,
     pub(super) delivery: Option<&'a Delivery>,
+    /// The message in hand, where it is not that of the delivery.
+    pub(super) message: Option<Arc<Message>>,
+    pub(super) batch: &'a [Delivery],
     pub(super) fuel_max: Option<u64>,
     pub(super) took: Duration,
 }
@@ -137,7 +152,8 @@ impl Occasion<'_> {
             guest: Arc::clone(guest),
             build: Arc::clone(build),
             during: self.during,
-            message: self.delivery.map(|delivery| Arc::clone(delivery.message())),
+            message: self.message.or_else(|| self.delivery.map(|delivery| Arc::clone(delivery.message()))),
+            batch: self.batch.iter().map(|delivery| Arc::clone(delivery.message())).collect(),
             attempt: self.delivery.map(Delivery::attempt),
             fault: fault.clone(),
             frames,
@@ -247,6 +263,8 @@ mod tests {
         let called = Occasion {
             during: "activate",
             delivery: None,
+            message: None,
+            batch: &[],
             fuel_max: Some(9),
             took: Duration::from_millis(3),
         };

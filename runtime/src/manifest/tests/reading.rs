@@ -155,6 +155,7 @@ grants = { send = ["orders", "made/*", "sandbus/default-response"], listen = ["o
 fuel = "20M"
 deadline = "500ms"
 memory = "32MiB"
+batch-max = 5
 limits = { activate-fuel = 7, activate-deadline = "1s", tables = 8, table-elements = 9, host-memory = "1MiB", sends = 0, send-bytes = 10, log-bytes = 11, keyvalue-bytes = 12 }
 instances-max = 3
 total-memory = "96MiB"
@@ -186,6 +187,7 @@ anything = { goes = [1, "x"] }
         tables_max: 8,
         table_elements_max: 9,
         host_memory_bytes_max: 1 << 20,
+        batch_messages_max: 5,
         sends_max: 0,
         send_bytes_max: 10,
         log_bytes_max: 11,
