@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sandbus::bus::Cause;
-use sandbus::{GuestState, LifecycleError, OnStartupError, StartError};
+use sandbus::{GuestState, LifecycleError, OnStartupError, RuntimeSettings, SandboxEngine, StartError};
 
 use crate::support::{
     Asking, Granting, beside_a_neighbour, guest, harness, plugin, runtime, serial, zoo, zoo_that,
@@ -181,4 +181,22 @@ async fn guest_1_a_guest_that_is_to_listen_but_exports_no_listener_does_not_star
     assert_eq!(text, "guest `baker` listens to `t/a`, but exports no `message-listener`");
     let noop = harness().destination(serial("t/a")).guest(guest("noop", "noop", &["t/a"])).start().await;
     noop.unwrap().settled().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f28_platforms_that_have_ended_leave_no_engine_behind() {
+    // Each has a pool of some terabytes of address space: sixty of them at once are more than a process has.
+    for _ in 0..60 {
+        let settings = RuntimeSettings { total_instances_max: 1_000, ..runtime() };
+        let engine = SandboxEngine::new(&settings).unwrap_or_else(|error| panic!("{error}"));
+        let harness = harness()
+            .engine(engine)
+            .destination(serial("t/a"))
+            .guest(zoo("guest", &["t/a"]))
+            .start()
+            .await
+            .unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(harness.answer("t/a", "echo here").await, "here");
+        harness.settled().await;
+    }
 }

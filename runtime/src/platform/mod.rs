@@ -177,6 +177,12 @@ impl Platform {
             let letters = save::each_once(kept.iter().chain(&left));
             save::save_dead_letters(&letters, state_dir)
         });
+        // The bus holds its listeners, and a guest the bus it sends over: without this neither would ever be dropped, nor the
+        // engine with the address space of its pool.
+        for entry in core.entries() {
+            core.unregister_everywhere(entry.name()).await.end().await;
+            entry.guest.run_on_nothing();
+        }
         Ended { bus, statistics, not_deactivated, dead_letters_of_removed: left.len(), saved }
     }
 }
