@@ -103,6 +103,48 @@ async fn f29_a_delivery_that_waits_in_vain_could_not_instantiate() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f29_the_guests_of_one_worker_share_the_one_instance_that_there_may_be() {
+    // A worker has an instance at hand only as long as it calls the same listener: the next one needs what it holds.
+    let mut place = serial("t/a");
+    place.retry.attempts_max = 1;
+    let harness = bounded(|settings| settings.total_instances_max = 1)
+        .destination(place)
+        .guest(zoo("one", &["t/a"]))
+        .guest(zoo("two", &["t/a"]))
+        .start()
+        .await
+        .unwrap();
+    for _ in 0..20 {
+        harness.tell("t/a", "count").await;
+    }
+    harness.idle().await.unwrap();
+    let of = harness.figures("t/a");
+    assert_eq!((of.completed, of.failed_total()), (40, 0), "{of:?}");
+    harness.settled().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f29_a_guest_grows_into_the_memory_that_the_idle_one_beside_it_holds() {
+    // On the same worker, within one call, without anything being waited for.
+    let mut place = serial("t/a");
+    place.retry.attempts_max = 1;
+    let harness = bounded(|settings| settings.total_memory_bytes_max = 24 * MIB)
+        .destination(place)
+        .guest(zoo("one", &["t/a"]))
+        .guest(zoo("two", &["t/a"]))
+        .start()
+        .await
+        .unwrap();
+    for _ in 0..4 {
+        harness.tell("t/a", &format!("hold {}", 14 * MIB)).await;
+    }
+    harness.idle().await.unwrap();
+    let of = harness.figures("t/a");
+    assert_eq!((of.completed, of.failed_total()), (8, 0), "{of:?}");
+    harness.settled().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f29_busy_workers_that_share_one_instance_take_turns() {
     // None of them keeps it for itself as long as another one waits: every message is received, at first attempt.
     let guest = at_three_places(|guest| guest.limits.instances_max = 1);

@@ -36,7 +36,7 @@ pub struct Delivery {
     pub(crate) message: Arc<Message>,
     pub(crate) values: Values,
     pub(crate) response: Option<Box<Reply>>,
-    pub(crate) listener: Arc<str>,
+    pub(crate) listener: SmolStr,
     pub(crate) attempt: u32,
     pub(crate) worker: Option<u32>,
     pub(crate) started: Instant,
@@ -90,7 +90,7 @@ impl Delivery {
 
     /// The listener that receives it.
     #[must_use]
-    pub fn listener(&self) -> &Arc<str> {
+    pub fn listener(&self) -> &str {
         &self.listener
     }
 
@@ -156,7 +156,7 @@ impl Delivery {
     /// Whether both are the same attempt to have the same listener receive the same message.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         self.message.id() == other.message.id()
-            && Arc::ptr_eq(&self.listener, &other.listener)
+            && self.listener == other.listener
             && (self.attempt, self.started) == (other.attempt, other.started)
     }
 
@@ -187,7 +187,7 @@ impl Delivery {
     pub fn origin(&self) -> Origin {
         let context = self.message.context();
         Origin {
-            sender: SmolStr::new(&self.listener),
+            sender: self.listener.clone(),
             identity: context.identity.clone(),
             trace: context.trace.clone(),
             hop_count: context.hop_count.saturating_add(1),
@@ -201,10 +201,6 @@ impl Delivery {
     /// Those who wait for this delivery, and its own call.
     fn waits(&self) -> Arc<WaitChain> {
         let occupies = self.worker.map(|_| self.message.destination.clone());
-        Arc::new(WaitChain {
-            listener: Arc::clone(&self.listener),
-            occupies,
-            parent: self.message.waits.clone(),
-        })
+        Arc::new(WaitChain { listener: self.listener.clone(), occupies, parent: self.message.waits.clone() })
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::delivery::Delivery;
 use crate::listener::{ListenerInstance, Usage};
 use crate::outcome::FailureKind;
-use crate::registration::Slot;
+use crate::registration::{Running, Slot};
 use crate::statistics::{Latencies, StagedCalls, StagedLatencies};
 use crate::sync::Instant;
 
@@ -18,6 +18,8 @@ pub(crate) struct Kit {
     pub(crate) now: Option<Instant>,
     /// A destination has few listeners, so that a list is the quickest map.
     held: Vec<Held>,
+    /// The listener whose calls this worker makes. It counts as running from the first of a row of calls to the last.
+    calling: Option<Running<Arc<Slot>>>,
     latencies: StagedLatencies,
     /// Whether one of the instances took several messages in one call, at the last look.
     batches: bool,
@@ -39,7 +41,14 @@ impl Drop for Held {
 
 impl Kit {
     pub(crate) fn new(number: u32) -> Self {
-        Self { number, now: None, held: Vec::new(), latencies: StagedLatencies::default(), batches: false }
+        Self {
+            number,
+            now: None,
+            held: Vec::new(),
+            calling: None,
+            latencies: StagedLatencies::default(),
+            batches: false,
+        }
     }
 
     fn of(&mut self, slot: &Arc<Slot>) -> Option<&mut Held> {
@@ -115,5 +124,30 @@ impl Kit {
     pub(crate) fn write(&mut self, latencies: &Latencies) {
         self.latencies.write(latencies);
         self.held.iter_mut().for_each(|held| held.calls.write(&held.slot.counters));
+    }
+
+    /// Begins a call, unless the listener was removed.
+    pub(crate) fn begin(&mut self, slot: &Arc<Slot>) -> bool {
+        if !self.calling.as_ref().is_some_and(|calling| Arc::ptr_eq(calling.slot(), slot)) {
+            // The one before first: whoever removes it may wait for it alone, and this call may need what it holds.
+            self.end_row();
+            self.calling = Running::begin(Arc::clone(slot));
+        } else if slot.is_removed() {
+            self.end_row();
+        }
+        self.calling.is_some()
+    }
+
+    /// Ends the row of calls of one listener: before another one is called, and before anything is waited for that is no part
+    /// of a call.
+    pub(crate) fn end_row(&mut self) {
+        if self.calling.take().is_some() {
+            self.lay_down();
+        }
+    }
+
+    /// Has others know that the instances here are idle: before anything is waited for between the calls of a row.
+    pub(crate) fn lay_down(&mut self) {
+        self.held.iter_mut().filter_map(|held| held.idle.as_mut()).for_each(|idle| idle.rest());
     }
 }

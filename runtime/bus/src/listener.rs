@@ -135,6 +135,10 @@ pub trait ListenerInstance: Send + 'static {
         true
     }
 
+    /// The next call may not come at once: what others may have of an idle instance, they may take from now on. It is told so
+    /// at the end of a row of calls, and not after each one. It must not wait.
+    fn rest(&mut self) {}
+
     /// Receives the message of `delivery`, ends by its deadline, and says how it ended.
     ///
     /// The instance is taken by value and comes back in [`Ended`] only if it may be used again: a spent one is not there

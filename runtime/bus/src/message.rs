@@ -322,7 +322,7 @@ impl fmt::Debug for Message {
 /// A call of `listener` waits for an answer, and so does whoever waits for that call, and so on.
 #[derive(Debug)]
 pub(crate) struct WaitChain {
-    pub(crate) listener: Arc<str>,
+    pub(crate) listener: SmolStr,
     /// The destination whose worker makes the call; none when its sender's task does.
     pub(crate) occupies: Option<DestinationName>,
     pub(crate) parent: Option<Arc<WaitChain>>,
@@ -336,7 +336,7 @@ impl WaitChain {
 
     /// Whether a call of `listener` is among those who wait.
     pub(crate) fn has_listener(&self, listener: &str) -> bool {
-        self.any(|link| &*link.listener == listener)
+        self.any(|link| link.listener == listener)
     }
 
     fn any(&self, is_meant: impl Fn(&Self) -> bool) -> bool {

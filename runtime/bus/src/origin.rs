@@ -63,7 +63,7 @@ impl Origin {
     /// Sends from a call of the listener of this name, outside of any delivery: a guest's `activate`, say.
     #[must_use]
     pub fn in_call_of(mut self, listener: &str) -> Self {
-        let listener = Arc::from(listener);
+        let listener = SmolStr::new(listener);
         self.waits = Some(Arc::new(WaitChain { listener, occupies: None, parent: self.waits.take() }));
         self
     }

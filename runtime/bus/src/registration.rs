@@ -1,9 +1,12 @@
 //! A listener at one destination: registered, counted, and never called again once it is removed.
 
 use std::future::Future;
+use std::ops::Deref;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
+
+use smol_str::SmolStr;
 
 use crate::breaker::Breaker;
 use crate::limits::BORROWED_INSTANCES_MAX;
@@ -18,6 +21,8 @@ pub(crate) type ListenerSet = Vec<Arc<Slot>>;
 /// One listener at one destination.
 pub(crate) struct Slot {
     pub(crate) name: Arc<str>,
+    /// The same for deliveries, each of which has it: a name of the usual length is copied without counting a reference.
+    pub(crate) short_name: SmolStr,
     pub(crate) listener: Arc<dyn MessageListener>,
     pub(crate) counters: ListenerCounters,
     pub(crate) breaker: Breaker,
@@ -40,6 +45,7 @@ impl Slot {
     pub(crate) fn new(listener: Arc<dyn MessageListener>) -> Arc<Self> {
         Arc::new(Self {
             name: Arc::from(listener.name()),
+            short_name: SmolStr::new(listener.name()),
             listener,
             counters: ListenerCounters::default(),
             breaker: Breaker::default(),
@@ -49,14 +55,6 @@ impl Slot {
             quiet: Wakers::default(),
             borrowed: Mutex::default(),
         })
-    }
-
-    /// Begins a call, unless the listener was removed.
-    pub(crate) fn begin(self: &Arc<Self>) -> Option<Running<'_>> {
-        // Count first, look second; `remove` marks first and counts second: one of the two sees the other.
-        self.running.fetch_add(1, Ordering::SeqCst);
-        let running = Running { slot: self };
-        if self.is_removed() { None } else { Some(running) }
     }
 
     /// Waits until the listener may be called, or was removed.
@@ -122,7 +120,8 @@ impl Slot {
 
     /// Keeps an instance for the next such call, up to a bound.
     pub(crate) fn give_back(&self, instance: Option<Box<dyn ListenerInstance>>) {
-        let Some(instance) = instance else { return };
+        let Some(mut instance) = instance else { return };
+        instance.rest();
         let mut borrowed = self.borrowed.lock();
         // Under the lock: whoever marks the listener as removed looks here afterwards.
         if borrowed.len() < BORROWED_INSTANCES_MAX && !self.is_removed() {
@@ -134,15 +133,28 @@ impl Slot {
     }
 }
 
-/// A call of the listener runs as long as this lives.
-pub(crate) struct Running<'a> {
-    slot: &'a Arc<Slot>,
+/// Calls of the listener may run as long as this lives.
+pub(crate) struct Running<S: Deref<Target = Slot>>(S);
+
+impl<S: Deref<Target = Slot>> Running<S> {
+    /// Begins a call, or a row of them, unless the listener was removed. Before each further one of a row it is to be looked
+    /// at once more whether it was.
+    pub(crate) fn begin(slot: S) -> Option<Self> {
+        // Count first, look second; `remove` marks first and counts second: one of the two sees the other.
+        slot.running.fetch_add(1, Ordering::SeqCst);
+        let running = Self(slot);
+        if running.0.is_removed() { None } else { Some(running) }
+    }
+
+    pub(crate) fn slot(&self) -> &S {
+        &self.0
+    }
 }
 
-impl Drop for Running<'_> {
+impl<S: Deref<Target = Slot>> Drop for Running<S> {
     fn drop(&mut self) {
-        if self.slot.running.fetch_sub(1, Ordering::SeqCst) == 1 && self.slot.is_removed() {
-            self.slot.quiet.wake_all();
+        if self.0.running.fetch_sub(1, Ordering::SeqCst) == 1 && self.0.is_removed() {
+            self.0.quiet.wake_all();
         }
     }
 }

@@ -26,6 +26,7 @@ pub(crate) async fn work(destination: Arc<Destination>, number: u32, claim: Arc<
         claim_size: 1,
         claimed_at: now,
         yielded_at: now,
+        worked_long: false,
         left: false,
         present: Arc::default(),
         kit: Kit::new(number),
@@ -39,6 +40,7 @@ pub(crate) async fn work(destination: Arc<Destination>, number: u32, claim: Arc<
         }
         if seat.works_too_long() {
             // A queue that never runs empty must not keep this thread from its other tasks.
+            seat.rest();
             yield_now().await;
             seat.kit.now = None;
         }
@@ -57,6 +59,8 @@ struct Seat {
     claim_size: usize,
     claimed_at: Instant,
     yielded_at: Instant,
+    /// Whether it is time to let others run.
+    worked_long: bool,
     /// Whether the books know already that this worker leaves.
     left: bool,
     /// The destination's listeners at this worker's last look: those of what it has taken since.
@@ -67,7 +71,7 @@ struct Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.kit.write(&self.destination.counters.latencies);
+        self.rest();
         // Before anybody is told that this worker is gone, and outside of the lock.
         self.kit.drop_instances();
         let mut state = self.destination.state();
@@ -95,7 +99,7 @@ impl Seat {
             return Some(entry);
         }
         // Whoever reads the books after the look below sees all that came before it.
-        self.kit.write(&self.destination.counters.latencies);
+        self.rest();
         let mut idle_since = None;
         let mut timer: Option<Pin<Box<Sleep>>> = None;
         std::future::poll_fn(|cx| {
@@ -120,6 +124,12 @@ impl Seat {
             }
         })
         .await
+    }
+
+    /// No call runs, and the worker may wait now.
+    fn rest(&mut self) {
+        self.kit.end_row();
+        self.kit.write(&self.destination.counters.latencies);
     }
 
     /// One look at the destination, under its lock.
@@ -181,13 +191,10 @@ impl Seat {
         }
     }
 
-    /// Whether this worker has been at it for long enough to let others run. The clock was read when it last took entries.
+    /// Whether this worker has been at it for long enough to let others run. Known since it last took entries, when the clock
+    /// was read.
     fn works_too_long(&mut self) -> bool {
-        let long = self.claimed_at.saturating_duration_since(self.yielded_at) > WORK_TIME_MAX;
-        if long {
-            self.yielded_at = self.claimed_at;
-        }
-        long
+        std::mem::take(&mut self.worked_long)
     }
 
     /// Claims more at a time while claims are quickly finished, and less when one was not.
@@ -196,6 +203,13 @@ impl Seat {
         let quick = self.active && now.saturating_duration_since(self.claimed_at) < CLAIM_TIME_MAX;
         self.claim_size = if quick { (self.claim_size * 2).min(CLAIM_ENTRIES_MAX) } else { 1 };
         self.claimed_at = now;
+        if !self.active {
+            // It has just slept, or begun.
+            self.yielded_at = now;
+        } else if now.saturating_duration_since(self.yielded_at) > WORK_TIME_MAX {
+            self.worked_long = true;
+            self.yielded_at = now;
+        }
         self.kit.now = Some(now);
         self.kit.look_for_batches();
     }

@@ -49,7 +49,7 @@ impl From<Level> for LogLevel {
 pub(super) fn link(instance: &mut LinkerInstance<'_, HostState>) -> wasmtime::Result<()> {
     type Line = (Level, String, String);
     offer(instance, "log", |state, (level, context, text): Line| {
-        state.output.log(level.into(), &context, &text);
+        state.output().log(level.into(), &context, &text);
         Ok(())
     })
 }

@@ -17,6 +17,16 @@ pub(crate) struct BatchInHand {
 }
 
 impl BatchInHand {
+    /// How many messages it has.
+    pub(super) fn messages(&self) -> usize {
+        self.batch.deliveries().len()
+    }
+
+    /// The number of the worker that makes the call.
+    pub(super) fn worker(&self) -> Option<u32> {
+        self.batch.deliveries().first().and_then(Delivery::worker)
+    }
+
     /// The message in hand.
     fn message(&self) -> Option<&Arc<Message>> {
         self.index.and_then(|index| self.batch.deliveries().get(index)).map(Delivery::message)
@@ -45,8 +55,8 @@ impl Host for HostState {
                 format!("`message-batch.focus` was called with {index}; the batch has {count} messages");
             return Err(wasmtime::Error::msg(text));
         };
-        self.output.turn_to(Some(Arc::clone(delivery.message())));
         let delivery = delivery.clone();
+        self.turn_output_to(delivery.message());
         hand.put_down(self.replace(Phase::Batch));
         hand.index = Some(index);
         let again = hand.changed.iter().position(|(changed, _)| *changed == index);
@@ -64,10 +74,7 @@ impl HostState {
     /// Begins a call for several messages: it may use what so many calls may.
     pub(crate) fn begin_batch(&mut self, batch: &Arc<Batch>, fuel: u64) {
         self.begin(Phase::Batch, fuel);
-        let messages = batch.deliveries().len();
-        self.multiply_budgets(messages);
-        let worker = batch.deliveries().first().and_then(Delivery::worker);
-        self.output.begin(None, worker, self.facts.limits.log_bytes_max.saturating_mul(messages));
+        self.multiply_budgets(batch.deliveries().len());
         self.batch =
             Some(Box::new(BatchInHand { batch: Arc::clone(batch), index: None, changed: Vec::new() }));
     }
@@ -77,11 +84,12 @@ impl HostState {
         self.batch.as_ref().and_then(|hand| hand.message()).cloned()
     }
 
-    /// Ends that call. Gives back what was changed, and of which of the messages.
-    pub(crate) fn end_batch(&mut self) -> Vec<(usize, Receiving)> {
-        let phase = self.end();
-        let Some(mut hand) = self.batch.take() else { return Vec::new() };
+    /// Ends that call. Gives back what was changed of which of the messages, and the last that went to standard error.
+    pub(crate) fn end_batch(&mut self) -> (Vec<(usize, Receiving)>, String) {
+        let phase = self.replace(Phase::Idle);
+        let (_, stderr) = self.end();
+        let Some(mut hand) = self.batch.take() else { return (Vec::new(), stderr) };
         hand.put_down(phase);
-        hand.changed
+        (hand.changed, stderr)
     }
 }

@@ -35,4 +35,4 @@ pub use log_line::{LogLevel, LogLine, LogSink, LogStream};
 pub(crate) use memory::{Denied, MemoryLimiter, Reclaim, TotalMemory, Whose};
 pub(crate) use output::{GuestOutput, GuestStream, escaped};
 pub(crate) use secrets::Secrets;
-pub(crate) use state::{GuestFacts, HostState, Phase, Receiving};
+pub(crate) use state::{Changes, GuestFacts, HostState, Phase, Receiving};

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
-use sandbus_bus::{Bus, Delivery, MessageListener, Origin, Reply, Values};
+use sandbus_bus::{Bus, Delivery, Message, MessageListener, Origin, Reply, Values};
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
@@ -47,7 +47,10 @@ pub(crate) struct GuestFacts {
 /// The data of a store: the host's side of one instance.
 pub(crate) struct HostState {
     pub(crate) facts: Arc<GuestFacts>,
-    pub(crate) output: Arc<GuestOutput>,
+    output: Arc<GuestOutput>,
+    /// Whether the output knows of the call that runs. It learns of it when the guest first calls something through which it
+    /// could write: most calls never do.
+    output_begun: bool,
     pub(crate) limiter: MemoryLimiter,
     pub(crate) fuel: Arc<HostFuel>,
     phase: Phase,
@@ -87,7 +90,20 @@ pub(crate) struct Receiving {
     pub(crate) response: Option<Box<Reply>>,
 }
 
+/// What a guest has made of a message.
+#[derive(Default)]
+pub(crate) struct Changes {
+    /// The values after its changes; none when it changed nothing.
+    pub(crate) values: Option<Values>,
+    /// What it set for a sender who waits in direct mode.
+    pub(crate) response: Option<Box<Reply>>,
+}
+
 impl Receiving {
+    pub(crate) fn take_changes(&mut self) -> Changes {
+        Changes { values: self.values.take(), response: self.response.take() }
+    }
+
     pub(crate) fn values(&self) -> &Values {
         self.values.as_ref().unwrap_or(self.delivery.values())
     }
@@ -107,6 +123,7 @@ impl HostState {
             limiter,
             fuel: Arc::clone(output.fuel()),
             output,
+            output_begun: false,
             phase: Phase::Idle,
             batch: None,
             sends_left: 0,
@@ -126,19 +143,57 @@ impl HostState {
         self.send_bytes_left = limits.send_bytes_max;
         self.limiter.denied = None;
         self.denial_said = false;
-        let (message, worker) = match &phase {
-            Phase::Receiving(receiving) => {
-                (Some(Arc::clone(receiving.delivery.message())), receiving.delivery.worker())
-            }
-            Phase::Idle | Phase::Lifecycle(_) | Phase::Batch => (None, None),
-        };
-        self.output.begin(message, worker, limits.log_bytes_max);
+        self.output_begun = false;
         self.phase = phase;
     }
 
-    /// Ends the call, and gives back what it was about.
-    pub(crate) fn end(&mut self) -> Phase {
-        self.replace(Phase::Idle)
+    /// Ends the call. Gives back what it has made of the message in hand, and the last that went to standard error.
+    pub(crate) fn end(&mut self) -> (Changes, String) {
+        let stderr = if self.output_begun { self.output.end() } else { String::new() };
+        let changes = match &mut self.phase {
+            Phase::Receiving(receiving) => receiving.take_changes(),
+            Phase::Idle | Phase::Lifecycle(_) | Phase::Batch => Changes::default(),
+        };
+        self.phase = Phase::Idle;
+        (changes, stderr)
+    }
+
+    /// Where the call writes.
+    pub(super) fn output(&mut self) -> &GuestOutput {
+        if !std::mem::replace(&mut self.output_begun, true) {
+            self.begin_output();
+        }
+        &self.output
+    }
+
+    #[cold]
+    fn begin_output(&self) {
+        let (message, worker) = match (&self.phase, &self.batch) {
+            (Phase::Receiving(receiving), _) => {
+                (Some(Arc::clone(receiving.delivery.message())), receiving.delivery.worker())
+            }
+            (Phase::Batch, Some(batch)) => (None, batch.worker()),
+            _ => (None, None),
+        };
+        let calls = self.batch.as_ref().map_or(1, |batch| batch.messages());
+        self.output.begin(message, worker, self.facts.limits.log_bytes_max.saturating_mul(calls));
+    }
+
+    /// Has what is written from now on belong to another message of the same call.
+    pub(super) fn turn_output_to(&self, message: &Arc<Message>) {
+        if self.output_begun {
+            self.output.turn_to(Some(Arc::clone(message)));
+        }
+    }
+
+    /// The last lines of the call that has ended.
+    pub(crate) fn take_last_lines(&self) -> Vec<String> {
+        if self.output_begun { self.output.take_last_lines() } else { Vec::new() }
+    }
+
+    /// The text with every secret of the guest masked; none where it has none of them.
+    pub(crate) fn masked(&self, text: &str) -> Option<String> {
+        self.output.masked(text)
     }
 
     /// Has another phase begin within the call; gives back the one before.
@@ -225,6 +280,8 @@ impl WasiView for HostState {
     /// Each function of WASI reaches what it needs through this.
     fn ctx(&mut self) -> WasiCtxView<'_> {
         self.fuel.charge_call();
+        // Its streams write without this state: what they write must find the call that it belongs to.
+        self.output();
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
     }
 }

@@ -4,17 +4,16 @@
 use std::pin::pin;
 use std::sync::Arc;
 
-use sandbus_bus::{
-    Batch, Cause, Delivery, EndedBatch, Fault, Instant, ListenerInstance, Outcome, Usage, until,
-};
+use sandbus_bus::{Batch, Cause, Delivery, EndedBatch, Fault, Instant, ListenerInstance, Outcome, Usage};
 
+use super::bounded::{Bounds, Over};
 use super::build::Build;
 use super::fault::{Circumstances, classify};
 use super::instance::{Blame, GuestInstance, after_fault, answered};
 use super::listening::Received;
 use super::report::{self, FaultFrame, Occasion};
+use crate::host::Receiving;
 use crate::host::bindings::exports::sandbus::bus::message_listener_batch::BatchedMessage;
-use crate::host::{Phase, Receiving};
 use crate::limits::FUEL_UNLIMITED;
 
 /// How such a call ended, and the instance if it may be used again.
@@ -56,22 +55,19 @@ impl GuestInstance {
             return CalledBatch::spent(Fault::new(Cause::Instantiate, error.to_string()));
         }
         self.store.data_mut().begin_batch(batch, fuel);
-        let called = {
+        let over = {
             let messages = wire_messages(batch);
             let (destination, stops) = (first.destination().as_str(), batch.stops_at_failure());
             let Self { store, build, host_fuel, .. } = &mut *self;
-            let call = pin!(listener.call_receive_batch(store, destination, &messages, stops));
-            let call = pin!(host_fuel.meter(call));
-            let call = pin!(build.cut.unless(call));
-            until(first.deadline(), call).await
+            let bounds = Bounds { fuel: host_fuel, cut: &build.cut, deadline: first.deadline() };
+            bounds.on(pin!(listener.call_receive_batch(store, destination, &messages, stops))).await
         };
         let usage = self.usage(fuel);
-        let stderr = self.store.data().output.end();
         let focused = self.store.data().focused();
-        let changed = self.store.data_mut().end_batch();
+        let (changed, stderr) = self.store.data_mut().end_batch();
         let mut frames = Vec::new();
-        let stopped = match called {
-            Ok(Ok(Ok(answers))) => match unexpected(answers.len(), count) {
+        let stopped = match over {
+            Over::Itself(Ok(answers)) => match unexpected(answers.len(), count) {
                 None => {
                     self.batch = Some(listener);
                     self.calls.calls(answers.len() as u64);
@@ -80,14 +76,14 @@ impl GuestInstance {
                 }
                 Some(text) => (Fault::new(Cause::Trap, text), Blame::Guest),
             },
-            Ok(Err(by)) => (by.fault(), Blame::Host),
-            Ok(Ok(Err(error))) => {
+            Over::Cut(by) => (by.fault(), Blame::Host),
+            Over::Itself(Err(error)) => {
                 frames = report::frames(&error, &self.build.loaded.places);
                 let memory_denied = self.store.data().limiter.denied;
                 let circumstances = Circumstances { memory_denied, fuel, stderr: &stderr, frames: &frames };
                 (classify(&error, &circumstances), Blame::Guest)
             }
-            Err(_) => (Fault::new(Cause::Deadline, first.deadline_text()), Blame::Guest),
+            Over::Deadline => (Fault::new(Cause::Deadline, first.deadline_text()), Blame::Guest),
         };
         self.calls.calls(1);
         let occasion = Occasion { message: focused, ..Occasion::of_batch(batch, fuel) };
@@ -102,10 +98,10 @@ impl GuestInstance {
         usage: Usage,
         frames: Vec<FaultFrame>,
     ) -> Fault {
-        let output = &self.store.data().output;
-        let fault = Fault { text: report::masked(fault.text, |text| output.masked(text)), ..fault };
+        let state = self.store.data();
+        let fault = Fault { text: report::masked(fault.text, |text| state.masked(text)), ..fault };
         let usage = after_fault(usage, fault.cause);
-        self.build.tell(occasion, &fault, usage, frames, output.take_last_lines());
+        self.build.tell(occasion, &fault, usage, frames, state.take_last_lines());
         self.count_fault(&fault, blame);
         fault
     }
@@ -121,11 +117,8 @@ impl GuestInstance {
         let mut outcomes = Vec::with_capacity(answers.len());
         for (index, (answer, delivery)) in answers.into_iter().zip(batch.deliveries()).enumerate() {
             let change = changed.iter().position(|(changed, _)| *changed == index);
-            let phase = match change {
-                Some(place) => Phase::Receiving(changed.swap_remove(place).1),
-                None => Phase::Idle,
-            };
-            let outcome = answered(answer, phase, |text| self.store.data().output.masked(text));
+            let changes = change.map(|place| changed.swap_remove(place).1.take_changes()).unwrap_or_default();
+            let outcome = answered(answer, changes, |text| self.store.data().masked(text));
             if matches!(outcome, Outcome::Faulted(_)) {
                 self.tell(&outcome, delivery, usage, Vec::new(), Blame::Guest);
             }

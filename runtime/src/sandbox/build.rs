@@ -211,10 +211,10 @@ impl Build {
         let share = Arc::clone(&self.share);
         let mut store =
             store::build(&self.engine, &self.facts, &self.env, &self.sink, share).map_err(failed)?;
-        let (fuel, output) = (Arc::clone(&store.data().fuel), Arc::clone(&store.data().output));
+        let fuel = Arc::clone(&store.data().fuel);
         let making = fuel.meter(pin!(self.loaded.pre.instantiate_async(&mut store))).await;
         // What its initialisers printed belongs to no message.
-        output.end();
+        store.data_mut().end();
         let instance = match making {
             Ok(instance) => instance,
             Err(error) => {

@@ -1,9 +1,6 @@
 //! Ends the running calls of a build from outside: when it was replaced or unloaded and they do not end by themselves. A
 //! call that never waits pays nothing for it.
 
-use std::future::Future;
-use std::pin::Pin;
-use std::task::Poll;
 use std::time::Duration;
 
 use sandbus_bus::{BoxFuture, Cause, Fault};
@@ -36,7 +33,7 @@ impl CutBy {
     }
 }
 
-/// What the calls of one build look at while they wait.
+/// What the calls of one build look at while they wait; how, stands in `bounded`.
 #[derive(Debug)]
 pub(super) struct Cut(watch::Sender<Option<CutBy>>);
 
@@ -50,53 +47,30 @@ impl Cut {
         self.0.send_replace(Some(by));
     }
 
-    /// Runs `call` until it ends, or is ended from outside. Whoever pinned the call drops it.
-    pub(super) async fn unless<F: Future>(&self, mut call: Pin<&mut F>) -> Result<F::Output, CutBy> {
-        // Made when the call first waits, because most calls never do.
-        let mut cut: Option<BoxFuture<'static, CutBy>> = None;
-        std::future::poll_fn(move |cx| {
-            if let Poll::Ready(output) = call.as_mut().poll(cx) {
-                return Poll::Ready(Ok(output));
+    /// Ready when the calls are ended, now or later.
+    pub(super) fn raised(&self) -> BoxFuture<'static, CutBy> {
+        let mut seen = self.0.subscribe();
+        Box::pin(async move {
+            match seen.wait_for(Option::is_some).await.map(|by| *by) {
+                Ok(Some(by)) => by,
+                // The build is gone, and with it whoever could end its calls.
+                _ => std::future::pending().await,
             }
-            let cut = cut.get_or_insert_with(|| {
-                let mut seen = self.0.subscribe();
-                Box::pin(async move {
-                    match seen.wait_for(Option::is_some).await.map(|by| *by) {
-                        Ok(Some(by)) => by,
-                        // The build is gone, and with it whoever could end its calls.
-                        _ => std::future::pending().await,
-                    }
-                })
-            });
-            cut.as_mut().poll(cx).map(Err)
         })
-        .await
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::pin::pin;
-
     use super::*;
 
     #[tokio::test]
-    async fn a_call_that_waits_is_ended_and_one_that_does_not_is_not() {
+    async fn whoever_waits_is_told_who_ended_it_also_when_that_was_before() {
         let cut = Cut::new();
         let by = CutBy::Replacing(Duration::from_millis(5));
-        let end = async {
-            tokio::task::yield_now().await;
-            cut.cut(by);
-        };
-        let waiting = pin!(std::future::pending::<()>());
-        let (ended, ()) = tokio::join!(cut.unless(waiting), end);
-        assert_eq!(ended, Err(by));
-        assert_eq!(
-            cut.unless(pin!(std::future::pending::<()>())).await,
-            Err(by),
-            "also one that begins later"
-        );
-        assert_eq!(cut.unless(pin!(std::future::ready(7))).await, Ok(7));
+        let raised = cut.raised();
+        cut.cut(by);
+        assert_eq!((raised.await, cut.raised().await), (by, by));
         assert_eq!(by.fault().text.as_str(), "its build was replaced, and it did not end within 5 ms");
     }
 }

@@ -7,15 +7,16 @@ use std::sync::Arc;
 use sandbus_bus::{Answer, Cause, Delivery, Fault, Instant, Origin, Outcome, Usage, until};
 use wasmtime::Store;
 
+use super::bounded::{Bounds, Over};
 use super::build::Build;
 use super::counts::Counter;
 use super::fault::{Circumstances, classify};
 use super::gauge::Mark;
-use super::listening::{Listener, Received};
+use super::listening::{Listener, Received, handle};
 use super::pool::Admitted;
 use super::report::{self, FaultFrame, Occasion};
 use crate::host::bindings::exports::sandbus::bus::{lifecycle, message_listener, message_listener_batch};
-use crate::host::{Denied, HostFuel, HostState, Phase, Receiving, Whose, reply};
+use crate::host::{Changes, Denied, HostFuel, HostState, Phase, Receiving, Whose, reply, wire_message};
 
 /// An instance of a guest.
 pub(super) struct GuestInstance {
@@ -69,12 +70,6 @@ impl Called {
 impl GuestInstance {
     /// Has it receive one message.
     pub(super) async fn call(mut self: Box<Self>, delivery: &Delivery) -> Called {
-        let Some(listener) = self.listener.take() else {
-            return Called::spent(Outcome::faulted(
-                Cause::Instantiate,
-                "the guest exports no `message-listener`",
-            ));
-        };
         self.uses += 1;
         let fuel = self.store.data().facts.limits.fuel;
         if let Err(error) = self.store.set_fuel(fuel) {
@@ -82,30 +77,38 @@ impl GuestInstance {
         }
         let receiving = Receiving { delivery: delivery.clone(), values: None, response: None };
         self.store.data_mut().begin(Phase::Receiving(receiving), fuel);
-        let called = {
-            let Self { store, build, host_fuel, .. } = &mut *self;
-            let call = pin!(listener.receive(store, delivery));
-            let call = pin!(host_fuel.meter(call));
-            let call = pin!(build.cut.unless(call));
-            until(delivery.deadline(), call).await
+        let over = {
+            let Self { store, listener, build, host_fuel, .. } = &mut *self;
+            let bounds = Bounds { fuel: host_fuel, cut: &build.cut, deadline: delivery.deadline() };
+            match listener {
+                Some(Listener::Sandbus(listener)) => {
+                    bounds.on(pin!(listener.call_receive(store, wire_message(delivery)))).await
+                }
+                // In a box, so that a call of ours is not as large as the largest of these.
+                Some(Listener::Other(interface, function)) => {
+                    bounds.on(Box::pin(handle(*interface, *function, store, delivery))).await
+                }
+                None => {
+                    let text = "the guest exports no `message-listener`";
+                    return Called::spent(Outcome::faulted(Cause::Instantiate, text));
+                }
+            }
         };
         self.calls.call();
         let usage = self.usage(fuel);
-        let stderr = self.store.data().output.end();
-        let phase = self.store.data_mut().end();
+        let (changes, stderr) = self.store.data_mut().end();
         let (mut frames, mut blame) = (Vec::new(), Blame::Guest);
-        let outcome = match called {
-            Ok(Ok(Ok(answer))) => {
-                self.listener = Some(listener);
-                let outcome = answered(answer, phase, |text| self.store.data().output.masked(text));
+        let outcome = match over {
+            Over::Itself(Ok(answer)) => {
+                let outcome = answered(answer, changes, |text| self.store.data().masked(text));
                 self.tell(&outcome, delivery, usage, frames, Blame::Guest);
                 return Called { outcome, usage, instance: Some(self) };
             }
-            Ok(Err(by)) => {
+            Over::Cut(by) => {
                 blame = Blame::Host;
                 Outcome::Faulted(by.fault())
             }
-            Ok(Ok(Err(error))) => {
+            Over::Itself(Err(error)) => {
                 frames = report::frames(&error, &self.build.loaded.places);
                 let memory_denied = self.store.data().limiter.denied;
                 Outcome::Faulted(classify(
@@ -113,7 +116,7 @@ impl GuestInstance {
                     &Circumstances { memory_denied, fuel, stderr: &stderr, frames: &frames },
                 ))
             }
-            Err(_) => Outcome::faulted(Cause::Deadline, delivery.deadline_text()),
+            Over::Deadline => Outcome::faulted(Cause::Deadline, delivery.deadline_text()),
         };
         let outcome = self.masked(outcome);
         let usage = match &outcome {
@@ -142,7 +145,7 @@ impl GuestInstance {
             fuel_max: Some(self.build.facts.limits.fuel),
             took: delivery.started().elapsed(),
         };
-        self.build.tell(occasion, fault, usage, frames, self.store.data().output.take_last_lines());
+        self.build.tell(occasion, fault, usage, frames, self.store.data().take_last_lines());
         // Told first: what follows may put the guest into quarantine.
         self.count_fault(fault, blame);
     }
@@ -159,7 +162,7 @@ impl GuestInstance {
 
     /// What is told of a fault with the guest's secrets masked: it stands in dead letters, and in errors of senders.
     fn masked(&self, outcome: Outcome) -> Outcome {
-        let mask = |text: &str| self.store.data().output.masked(text);
+        let mask = |text: &str| self.store.data().masked(text);
         match outcome {
             Outcome::Faulted(fault) => {
                 Outcome::Faulted(Fault { text: report::masked(fault.text, mask), ..fault })
@@ -194,13 +197,12 @@ impl GuestInstance {
                 until(deadline, self.host_fuel.meter(call)).await.map(|called| called.map(Ok))
             }
         };
-        let stderr = self.store.data().output.end();
-        self.store.data_mut().end();
+        let (_, stderr) = self.store.data_mut().end();
         let memory_denied = self.store.data().limiter.denied;
         let mut frames = Vec::new();
         let fault = match called {
             Ok(Ok(answer)) => {
-                let mask = |text: String| self.store.data().output.masked(&text).unwrap_or(text);
+                let mask = |text: String| self.store.data().masked(&text).unwrap_or(text);
                 return Ok(answer.map_err(mask));
             }
             Ok(Err(error)) => {
@@ -216,8 +218,8 @@ impl GuestInstance {
     }
 
     fn tell_step(&self, step: Step, fault: Fault, began: Instant, frames: Vec<FaultFrame>) -> Fault {
-        let output = &self.store.data().output;
-        let fault = Fault { text: report::masked(fault.text, |text| output.masked(text)), ..fault };
+        let state = self.store.data();
+        let fault = Fault { text: report::masked(fault.text, |text| state.masked(text)), ..fault };
         let during = match step {
             Step::Activate => "activate",
             Step::Deactivate => "deactivate",
@@ -231,7 +233,7 @@ impl GuestInstance {
             fuel_max: Some(fuel),
             took: began.elapsed(),
         };
-        self.build.tell(occasion, &fault, self.usage(fuel), frames, output.take_last_lines());
+        self.build.tell(occasion, &fault, self.usage(fuel), frames, state.take_last_lines());
         fault
     }
 }
@@ -246,12 +248,12 @@ pub(super) fn after_fault(usage: Usage, cause: Cause) -> Usage {
 
 /// What `receive` returned, and what it changed meanwhile, as an outcome. Its texts are masked before they are cut: of half a
 /// secret nobody would know that it is one.
-pub(super) fn answered(received: Received, phase: Phase, mask: impl Fn(&str) -> Option<String>) -> Outcome {
+pub(super) fn answered(
+    received: Received,
+    Changes { values, response }: Changes,
+    mask: impl Fn(&str) -> Option<String>,
+) -> Outcome {
     let masked = |text: String| mask(&text).unwrap_or(text);
-    let (values, response) = match phase {
-        Phase::Receiving(receiving) => (receiving.values, receiving.response),
-        Phase::Idle | Phase::Lifecycle(_) | Phase::Batch => (None, None),
-    };
     match received {
         Ok(None) => Outcome::Done(Answer { reply: None, response, values }),
         Ok(Some(answer)) => match reply(answer) {

@@ -10,11 +10,11 @@ use wasmtime::component::{
 };
 use wasmtime::{Engine, Store};
 
+use crate::host::HostState;
 use crate::host::bindings::exports::sandbus::bus::message_listener::{
     self, Failure, GuestIndices, Message, Reply,
 };
 use crate::host::foreign::{spin, wasi_messaging, wasmcloud};
-use crate::host::{HostState, wire_message};
 
 /// The interface by which a component receives messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -205,25 +205,8 @@ pub(super) enum Listener {
     Other(MessagingInterface, Func),
 }
 
-impl Listener {
-    /// Has it receive the message in hand.
-    pub(super) async fn receive(
-        &self,
-        store: &mut Store<HostState>,
-        delivery: &Delivery,
-    ) -> wasmtime::Result<Received> {
-        match self {
-            Self::Sandbus(listener) => listener.call_receive(store, wire_message(delivery)).await,
-            // In a box, so that a call of ours is not as large as the largest of these.
-            Self::Other(interface, function) => {
-                Box::pin(handle(*interface, *function, store, delivery)).await
-            }
-        }
-    }
-}
-
 /// Calls a function of another interface: no error is done, an error is refused.
-async fn handle(
+pub(super) async fn handle(
     interface: MessagingInterface,
     function: Func,
     store: &mut Store<HostState>,

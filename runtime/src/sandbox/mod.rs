@@ -2,6 +2,7 @@
 //! no queue, no attempt and no other listener.
 
 mod batch;
+mod bounded;
 mod build;
 mod cache;
 mod compile;

@@ -3,6 +3,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sandbus_bus::{
     Batch, BoxFuture, Cause, Delivery, Ended, EndedBatch, Fault, Instant, ListenerInstance, Outcome, until,
@@ -30,8 +31,11 @@ impl Build {
 /// An instance that is used again. While it is idle it may be dropped for another one that is needed.
 struct KeptInstance {
     build: Arc<Build>,
-    /// The instance before its first call: nobody takes it away before that.
-    first: Option<Box<GuestInstance>>,
+    /// The instance before its first call, and between two calls of a row: nobody takes it away there. Whoever wants what it
+    /// holds is heard at the end of each call.
+    in_hand: Option<Box<GuestInstance>>,
+    last_used: Instant,
+    /// Where it is while its worker waits.
     place: Arc<Place>,
     /// Messages that it has received: a batch must not go beyond what it may.
     uses: u64,
@@ -41,7 +45,24 @@ impl KeptInstance {
     fn of(instance: Box<GuestInstance>) -> Self {
         let build = Arc::clone(&instance.build);
         let place = build.share.place();
-        Self { build, first: Some(instance), place, uses: 0 }
+        Self { build, in_hand: Some(instance), last_used: Instant::now(), place, uses: 0 }
+    }
+
+    fn is_older_than(&self, idle_max: Duration) -> bool {
+        let now = Instant::now();
+        match self.in_hand {
+            Some(_) => now.saturating_duration_since(self.last_used) > idle_max,
+            None => self.place.is_older_than(idle_max, now),
+        }
+    }
+
+    /// Puts the instance where others may take it from.
+    fn lay_down(&mut self) {
+        let Some(instance) = self.in_hand.take() else { return };
+        // Retired meanwhile: whoever retires it looks into the places afterwards, too.
+        if self.place.put(instance, self.last_used) == Kept::Yes && self.build.is_retired() {
+            self.place.empty();
+        }
     }
 }
 
@@ -53,15 +74,18 @@ impl Drop for KeptInstance {
 
 impl ListenerInstance for KeptInstance {
     fn is_usable(&self) -> bool {
-        let too_old = |idle_max| self.place.is_older_than(idle_max, Instant::now());
         !self.build.is_retired()
             && !self.place.is_emptied()
-            && !self.build.instances.idle_max.is_some_and(too_old)
+            && !self.build.instances.idle_max.is_some_and(|idle_max| self.is_older_than(idle_max))
+    }
+
+    fn rest(&mut self) {
+        self.lay_down();
     }
 
     fn receive<'a>(mut self: Box<Self>, delivery: &'a Delivery) -> BoxFuture<'a, Ended> {
         Box::pin(async move {
-            let instance = self.first.take().or_else(|| self.place.take());
+            let instance = self.in_hand.take().or_else(|| self.place.take());
             let Some(instance) = instance.filter(|_| !self.build.is_retired()) else {
                 // It was dropped, or its build replaced, since the worker looked at it.
                 let build = Arc::clone(&self.build);
@@ -69,7 +93,7 @@ impl ListenerInstance for KeptInstance {
                 return elsewhere(&build, delivery).await;
             };
             let Called { outcome, usage, instance } = instance.call(delivery).await;
-            let instance = self.put_back(instance, delivery.started());
+            let instance = self.keep(instance, delivery.started());
             Ended { outcome, usage, instance }
         })
     }
@@ -82,13 +106,13 @@ impl ListenerInstance for KeptInstance {
 
     fn receive_batch<'a>(mut self: Box<Self>, batch: &'a Arc<Batch>) -> BoxFuture<'a, EndedBatch> {
         Box::pin(async move {
-            let instance = self.first.take().or_else(|| self.place.take());
+            let instance = self.in_hand.take().or_else(|| self.place.take());
             let Some(instance) = instance.filter(|_| !self.build.is_retired()) else {
                 return EndedBatch::not_begun();
             };
             let mut called = instance.call_batch(batch).await;
             let began = batch.deliveries().first().map_or_else(Instant::now, Delivery::started);
-            let instance = self.put_back(called.instance.take(), began);
+            let instance = self.keep(called.instance.take(), began);
             called.ended(instance)
         })
     }
@@ -96,24 +120,23 @@ impl ListenerInstance for KeptInstance {
 
 impl KeptInstance {
     /// Keeps the instance after a call that began then, if it may be used again.
-    fn put_back(
+    fn keep(
         mut self: Box<Self>,
         instance: Option<Box<GuestInstance>>,
         began: Instant,
     ) -> Option<Box<dyn ListenerInstance>> {
         let instance = instance.filter(|instance| self.build.may_use_again(instance))?;
-        let used = match self.build.instances.idle_max {
+        self.last_used = match self.build.instances.idle_max {
             // Only then is it worth a look at the clock.
             Some(_) => Instant::now(),
             None => began,
         };
         self.uses = instance.uses;
-        let mut kept = self.place.put(instance, used);
-        // Retired meanwhile: whoever retires it looks into the places afterwards, too.
-        if self.build.is_retired() && self.place.empty() {
-            kept = Kept::No;
+        self.in_hand = Some(instance);
+        if self.place.is_wanted() {
+            self.lay_down();
         }
-        (kept == Kept::Yes).then_some(self as Box<dyn ListenerInstance>)
+        (!self.place.is_emptied()).then_some(self as Box<dyn ListenerInstance>)
     }
 }
 
@@ -165,7 +188,7 @@ impl ListenerInstance for Turn {
             let _running = build.alive.mark();
             let instance = match seat.take(build.instances.idle_max) {
                 Some(instance) => instance,
-                None => match build.make_for_call(delivery.deadline()).await {
+                None => match Box::pin(build.make_for_call(delivery.deadline())).await {
                     Ok(instance) => instance,
                     Err(fault) => return build.not_received(delivery, fault),
                 },
@@ -210,15 +233,18 @@ impl ListenerInstance for Turn {
     }
 }
 
-/// Receives on what the guest's build of now has for it.
-async fn elsewhere(build: &Build, delivery: &Delivery) -> Ended {
-    let Some(guest) = build.guest.upgrade() else {
-        return build.not_received(delivery, Fault::new(Cause::Instantiate, "the guest is gone"));
-    };
-    match guest.fresh(delivery.deadline()).await {
-        Ok(instance) => instance.receive(delivery).await,
-        Err(fault) => build.not_received(delivery, fault),
-    }
+/// Receives on what the guest's build of now has for it. Boxed: what comes seldom must not make the future of every call
+/// larger, which is allocated and moved once for each.
+fn elsewhere<'a>(build: &'a Build, delivery: &'a Delivery) -> BoxFuture<'a, Ended> {
+    Box::pin(async move {
+        let Some(guest) = build.guest.upgrade() else {
+            return build.not_received(delivery, Fault::new(Cause::Instantiate, "the guest is gone"));
+        };
+        match guest.fresh(delivery.deadline()).await {
+            Ok(instance) => instance.receive(delivery).await,
+            Err(fault) => build.not_received(delivery, fault),
+        }
+    })
 }
 
 /// The place of the one instance of a guest, or of the one that `activate` ran on. No other instance takes its place.
@@ -230,7 +256,7 @@ pub(super) struct Seat {
 
 impl Seat {
     /// Takes the instance, unless it was idle for too long.
-    pub(super) fn take(&mut self, idle_max: Option<std::time::Duration>) -> Option<Box<GuestInstance>> {
+    pub(super) fn take(&mut self, idle_max: Option<Duration>) -> Option<Box<GuestInstance>> {
         self.drop_idle_longer_than(idle_max);
         self.instance.take()
     }
@@ -241,7 +267,7 @@ impl Seat {
         self.instance = instance;
     }
 
-    pub(super) fn drop_idle_longer_than(&mut self, idle_max: Option<std::time::Duration>) {
+    pub(super) fn drop_idle_longer_than(&mut self, idle_max: Option<Duration>) {
         let idle = self.last_used.map(|at| Instant::now().saturating_duration_since(at));
         if let (Some(idle), Some(idle_max)) = (idle, idle_max)
             && idle > idle_max

@@ -284,10 +284,12 @@ impl Place {
         drop(self.instance.swap(Some(instance)));
         // After it was put: whoever waits counts first and looks into the places second, so that one of the two sees the
         // other. Both change the place, which puts them in an order.
-        if (self.share.slots.is_wanted() || self.share.pool.0.slots.is_wanted()) && self.empty() {
-            return Kept::No;
-        }
-        Kept::Yes
+        if self.is_wanted() && self.empty() { Kept::No } else { Kept::Yes }
+    }
+
+    /// Whether somebody waits for what an instance of this place holds.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.share.slots.is_wanted() || self.share.pool.0.slots.is_wanted()
     }
 
     /// Drops its instance; false when there is none.

@@ -6,6 +6,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
+use smol_str::SmolStr;
+
 use super::flight::{Book, Flight, Turn};
 use super::settle::{Manner, Settled};
 use super::{Destination, Life};
@@ -136,9 +138,9 @@ impl Destination {
         kit: &mut Kit,
     ) {
         let slot = Arc::clone(&flight.slot);
-        let Some(_running) = slot.begin() else {
+        if !kit.begin(&slot) {
             return self.put_again(&mut flight, 0, claim, Again::AsBefore);
-        };
+        }
         let EndedBatch { outcomes, usage, instance } = self.call_batch(&flight, kit).await;
         let over = Instant::now();
         // One that begins with none of them would be asked for ever; the next message comes alone, to another one.
@@ -160,6 +162,7 @@ impl Destination {
             return;
         }
         kit.write(&self.counters.latencies);
+        kit.lay_down();
         for (index, outcome) in rest {
             self.settle_one(&mut flight, index, outcome, usage.of_one(index), over, kit.number).await;
         }
@@ -296,7 +299,7 @@ fn is_late(entry: &Entry, now: Option<Instant>) -> bool {
 
 /// What is gathered for one call.
 struct Gathered {
-    listener: Arc<str>,
+    listener: SmolStr,
     started: Instant,
     deadline: Instant,
     deliveries: Vec<Delivery>,
@@ -306,7 +309,7 @@ struct Gathered {
 impl Gathered {
     fn new(slot: &Slot, started: Instant) -> Self {
         Self {
-            listener: Arc::clone(&slot.name),
+            listener: slot.short_name.clone(),
             started,
             deadline: after(started, slot.listener.call_deadline()),
             deliveries: Vec::new(),
@@ -324,7 +327,7 @@ impl Gathered {
             message: entry.message,
             values: entry.values,
             response: entry.response,
-            listener: Arc::clone(&self.listener),
+            listener: self.listener.clone(),
             attempt: 1,
             worker: Some(worker),
             started: self.started,

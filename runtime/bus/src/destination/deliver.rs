@@ -19,7 +19,7 @@ use crate::listener::{Ended, ListenerInstance};
 use crate::outcome::{Answer, Cause, FailureKind, Outcome};
 use crate::policy::OnFailure;
 use crate::queue::Lane;
-use crate::registration::{ListenerSet, Slot};
+use crate::registration::{ListenerSet, Running, Slot};
 use crate::statistics::Tally;
 use crate::sync::{Instant, MutexGuard};
 use crate::types::DestinationType;
@@ -44,6 +44,7 @@ impl Destination {
             if !turn.slot.listener.is_ready() {
                 // Before the look: a listener that never becomes ready may stand aside instead.
                 kit.write(&self.counters.latencies);
+                kit.end_row();
                 self.ready(&mut flight, &turn.slot).await;
             }
             if turn.slot.breaker.is_open() && !turn.trial && self.put_aside(&mut flight, &turn) {
@@ -202,13 +203,21 @@ impl Destination {
             }
             flight.is_trial();
         }
-        let Some(_running) = slot.begin() else {
+        let running;
+        let may_be_called = match &mut kit {
+            Some(kit) => kit.begin(slot),
+            None => {
+                running = Running::begin(&**slot);
+                running.is_some()
+            }
+        };
+        if !may_be_called {
             self.settle_removed(flight.content(), &turn.target(), flight.listeners, &self.config());
             flight.runs_no_more(1);
             return (Settled::Ended, None);
-        };
+        }
         flight.begin(turn, manner);
-        let Ended { outcome, usage, instance } = if self.hooks.at_delivery() {
+        let Ended { outcome, usage, mut instance } = if self.hooks.at_delivery() {
             // Boxed: hooks that are not there must not make the future of every delivery larger.
             Box::pin(self.call_processed(slot, instance, &flight.delivery, &mut kit)).await
         } else {
@@ -239,6 +248,9 @@ impl Destination {
             other => other,
         };
         self.write(&mut kit);
+        if let Some(instance) = &mut instance {
+            instance.rest();
+        }
         let settled = self.settle(flight, turn, outcome, usage, manner).await;
         let end = matches!(settled, Settled::Ended).then(Instant::now);
         self.counters.latencies.record(&flight.delivery, over, end);

@@ -4,6 +4,8 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use smol_str::SmolStr;
+
 use super::Destination;
 use super::settle::Manner;
 use crate::delivery::Delivery;
@@ -61,17 +63,6 @@ impl<'a> Rest<'a> {
             }
             Rest::Some(targets) => targets.next().map(Turn::from),
         }
-    }
-
-    /// The name of whoever comes first.
-    fn name(&self) -> Option<&Arc<str>> {
-        let slot = match self {
-            Rest::One(target) => target.as_ref().map(|target| &target.slot),
-            Rest::Present(slots) => slots.as_slice().first(),
-            Rest::All { set, next } => set.get(*next),
-            Rest::Some(targets) => targets.as_slice().first().map(|target| &target.slot),
-        };
-        slot.map(|slot| &slot.name)
     }
 }
 
@@ -171,16 +162,15 @@ impl<'a> Flight<'a> {
             Targets::All(set) => Rest::All { set, next: 0 },
             Targets::Some(targets) => Rest::Some(targets.into_iter()),
         };
-        let listener = rest.name().map_or_else(|| Arc::from(""), Arc::clone);
         let accepted_at = entry.message.accepted_at();
         let delivery = Delivery {
             message: entry.message,
             values: entry.values,
             response: entry.response,
-            listener,
+            // From here on until a turn comes; nobody sees it before.
+            listener: SmolStr::default(),
             attempt: 1,
             worker: None,
-            // Until a turn comes; nobody sees it before.
             started: accepted_at,
             deadline: accepted_at,
             direct: false,
@@ -282,9 +272,7 @@ impl<'a> Flight<'a> {
         let started = self.now.take().unwrap_or_else(Instant::now);
         let own = after(started, turn.slot.listener.call_deadline());
         let delivery = &mut self.delivery;
-        if !Arc::ptr_eq(&delivery.listener, &turn.slot.name) {
-            delivery.listener = Arc::clone(&turn.slot.name);
-        }
+        delivery.listener = turn.slot.short_name.clone();
         delivery.attempt = turn.attempt;
         delivery.worker = manner.worker();
         delivery.started = started;

@@ -1,6 +1,7 @@
 //! How a figure is spread: counts in buckets of constant relative width. Recording takes no lock, and allocates at the first
 //! figure only; a histogram of something that never happens costs nothing.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use histogram::{AtomicHistogram, Config};
@@ -29,13 +30,14 @@ pub(crate) struct LatencyHistogram(Histogram);
 
 /// A duration as it is counted.
 pub(super) fn nanos(latency: Duration) -> u64 {
-    u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX)
+    latency.as_secs().saturating_mul(1_000_000_000).saturating_add(latency.subsec_nanos().into())
 }
 
-/// Two figures with the same answer fall into the same bucket.
-pub(super) fn bucket(figure: u64) -> u64 {
+/// The figures that fall into the same bucket.
+pub(super) fn bucket(figure: u64) -> Range<u64> {
     let shift = (figure | 1).ilog2().saturating_sub(u32::from(GROUPING_POWER));
-    (u64::from(shift) << (GROUPING_POWER + 1)) | (figure >> shift)
+    let start = figure >> shift << shift;
+    start..start.saturating_add(1 << shift)
 }
 
 impl LatencyHistogram {

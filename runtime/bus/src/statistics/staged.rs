@@ -1,6 +1,8 @@
 //! Figures that one worker has not written where all read them yet: of many in the same bucket one write is made. They are
 //! written at the latest when the worker waits for anything, so that nobody looks at old figures for long.
 
+use std::ops::Range;
+
 use super::histogram::{LatencyHistogram, bucket, nanos};
 use super::{Latencies, ListenerCounters};
 use crate::delivery::Delivery;
@@ -11,7 +13,9 @@ use crate::sync::Instant;
 /// Figures of one histogram that fall into one bucket.
 #[derive(Debug, Default)]
 pub(super) struct Run {
-    bucket: u64,
+    /// The figures of the bucket: from this one on, and before that one.
+    start: u64,
+    end: u64,
     count: u64,
     max: u64,
 }
@@ -19,13 +23,18 @@ pub(super) struct Run {
 impl Run {
     /// Adds a figure; what is given back begins no longer and is to be written.
     fn add(&mut self, figure: u64) -> Option<Run> {
-        let bucket = bucket(figure);
-        if self.count > 0 && self.bucket == bucket {
+        if (self.start..self.end).contains(&figure) {
             self.count += 1;
             self.max = self.max.max(figure);
             return None;
         }
-        let before = std::mem::replace(self, Run { bucket, count: 1, max: figure });
+        self.begin(figure)
+    }
+
+    #[cold]
+    fn begin(&mut self, figure: u64) -> Option<Run> {
+        let Range { start, end } = bucket(figure);
+        let before = std::mem::replace(self, Run { start, end, count: 1, max: figure });
         (before.count > 0).then_some(before)
     }
 

@@ -311,7 +311,7 @@ async fn what_an_inbound_processor_replaces_counts_for_this_delivery_and_nothing
     bus.register("t/s", first).unwrap();
     bus.register("t/s", refusing("second", &notes, "no")).unwrap();
     let replacing = |delivery: Delivery| {
-        if &**delivery.listener() != "first" {
+        if delivery.listener() != "first" {
             return Ok(delivery);
         }
         let id = delivery.message().id();

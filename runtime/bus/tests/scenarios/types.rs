@@ -193,7 +193,7 @@ async fn type_10_parallel_listeners_each_have_their_own_snapshot() {
             let (notes, both) = (notes.clone(), Arc::clone(&both));
             async move {
                 let mut values = delivery.values().clone();
-                values.put("x", &**delivery.listener()).unwrap();
+                values.put("x", delivery.listener()).unwrap();
                 both.wait().await;
                 notes.add(format!("{}:{}", delivery.listener(), values.text("x").unwrap().unwrap()));
                 assert!(!delivery.message().values().contains("x"));
