@@ -242,7 +242,8 @@ async fn histograms_are_made_with_the_first_message_and_take_at_most_4_kib_each(
         bus.close(&name, limits::CALL_DEADLINE).await.unwrap();
         assert_eq!(figures(&bus, &name).call.unwrap().count, 1);
         let made = live() - unused;
-        assert!(made > histograms * 1_024, "{made} bytes are no histograms");
+        // One row of 32 counters each at least, beside the list of rows.
+        assert!(made > histograms * 256, "{made} bytes are no histograms");
         assert!(made <= histograms * limits::HISTOGRAM_BYTES_MAX, "{made} bytes for {histograms}");
     }
 }

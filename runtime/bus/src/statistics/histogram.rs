@@ -1,11 +1,12 @@
-//! How a figure is spread: counts in buckets of constant relative width. Recording takes no lock, and allocates at the first
-//! figure only; a histogram of something that never happens costs nothing.
+//! How a figure is spread: counts in buckets of constant relative width. Recording takes no lock, and allocates only when a figure
+//! is far from all before it; a histogram of something that never happens costs nothing.
 
 use std::ops::Range;
 use std::time::Duration;
 
-use histogram::{AtomicHistogram, Config};
+use histogram::{Config, Histogram as Spread};
 
+use super::buckets::SparseCounts;
 use super::staged::Run;
 use super::{Counter, Quantiles};
 use crate::limits::{FUEL_COUNTED_MAX, LATENCY_COUNTED_MAX};
@@ -40,6 +41,15 @@ pub(super) fn bucket(figure: u64) -> Range<u64> {
     start..start.saturating_add(1 << shift)
 }
 
+/// The number of the bucket of a figure.
+fn bucket_number(figure: u64) -> usize {
+    let power = (figure | 1).ilog2();
+    let row = power.saturating_sub(u32::from(GROUPING_POWER));
+    // The leading bits of the figure say which it is of its power of two. The lowest powers share one width.
+    let numbers = if row == 0 { figure } else { (u64::from(row) << GROUPING_POWER) + (figure >> row) };
+    usize::try_from(numbers).unwrap_or(usize::MAX)
+}
+
 impl LatencyHistogram {
     pub(crate) fn record(&self, latency: Duration) {
         self.add(nanos(latency), 1);
@@ -56,7 +66,7 @@ impl LatencyHistogram {
     }
 
     pub(crate) fn read(&self) -> Option<Quantiles<Duration>> {
-        self.0.read().map(|quantiles| quantiles.map(Duration::from_nanos))
+        self.0.read(&LATENCY).map(|quantiles| quantiles.map(Duration::from_nanos))
     }
 
     pub(crate) fn reset(&self) {
@@ -84,7 +94,7 @@ impl FuelHistogram {
     }
 
     pub(crate) fn read(&self) -> Option<Quantiles<u64>> {
-        self.0.read()
+        self.0.read(&FUEL)
     }
 
     pub(crate) fn reset(&self) {
@@ -97,26 +107,25 @@ struct Histogram(OnceLock<Buckets>);
 
 #[derive(Debug)]
 struct Buckets {
-    counts: AtomicHistogram,
+    counts: SparseCounts,
     /// The largest figure, exactly.
     max: Counter,
 }
 
 impl Histogram {
     fn add(&self, config: &Config, figure: u64, count: u64, counted_max: u64) {
-        let buckets = self.0.get_or_init(|| Buckets {
-            counts: AtomicHistogram::with_config(config),
-            max: Counter::default(),
-        });
+        let buckets =
+            self.0.get_or_init(|| Buckets { counts: SparseCounts::new(config), max: Counter::default() });
         buckets.max.raise_to(figure);
-        // It is within the bounds, so that there is a bucket.
-        let _ = buckets.counts.add(figure.min(counted_max), count);
+        buckets.counts.add(bucket_number(figure.min(counted_max)), count);
     }
 
     /// None while nothing was recorded.
-    fn read(&self) -> Option<Quantiles<u64>> {
+    fn read(&self, config: &Config) -> Option<Quantiles<u64>> {
         let buckets = self.0.get()?;
-        let read = buckets.counts.load().quantiles(&[0.5, 0.9, 0.99]).ok()??;
+        let counts = buckets.counts.read(config);
+        let spread = Spread::from_buckets(config.grouping_power(), config.max_value_power(), counts).ok()?;
+        let read = spread.quantiles(&[0.5, 0.9, 0.99]).ok()??;
         // Read last and written first: what a reader sees counted is not above it.
         let max = buckets.max.get();
         let mut ends = read.entries().values().map(|bucket| bucket.end().min(max));
@@ -127,7 +136,7 @@ impl Histogram {
 
     fn reset(&self) {
         if let Some(buckets) = self.0.get() {
-            buckets.counts.drain();
+            buckets.counts.reset();
             buckets.max.reset();
         }
     }
@@ -192,10 +201,22 @@ mod tests {
 
     #[test]
     fn a_histogram_takes_no_more_than_its_bound() {
-        // The buckets are one slice of counters of eight bytes; `tests/memory.rs` sees the allocator's side of it.
+        // With every bucket in use; `tests/memory.rs` sees the allocator's side of it.
         for config in [LATENCY, FUEL] {
-            let bytes = config.total_buckets() * 8 + size_of::<Histogram>();
+            let bytes = SparseCounts::new(&config).bytes_max() + size_of::<Histogram>();
             assert!(bytes <= HISTOGRAM_BYTES_MAX, "{bytes}");
+        }
+    }
+
+    #[test]
+    fn a_figure_is_in_the_bucket_in_which_the_library_looks_for_it() {
+        let figures = (0..48).flat_map(|power| [-1, 0, 1, 77].map(|near: i64| (1_i64 << power) + near));
+        for figure in figures.filter_map(|figure| u64::try_from(figure).ok()) {
+            let mut spread = Spread::with_config(&LATENCY);
+            spread.increment(figure).unwrap();
+            let place = spread.as_slice().iter().position(|count| *count == 1);
+            assert_eq!(Some(bucket_number(figure)), place, "{figure}");
+            assert!(bucket(figure).contains(&figure));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Counters and histograms of a destination and of its listeners. They decide nothing, and cost the hot path no lock.
 //! What a reader sees of them stands in `snapshot`.
 
+mod buckets;
 mod histogram;
 mod snapshot;
 mod staged;
