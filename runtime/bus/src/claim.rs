@@ -35,6 +35,11 @@ impl Claim {
         fill(&mut self.claimed.lock().entries);
     }
 
+    /// Whether nothing is claimed.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.claimed.lock().entries.is_empty()
+    }
+
     /// Gives back what is not begun.
     pub(crate) fn take_back(&self) -> VecDeque<Entry> {
         std::mem::take(&mut self.claimed.lock().entries)

@@ -85,6 +85,7 @@ mod error;
 mod events;
 mod hooks;
 mod kit;
+mod lend;
 mod listener;
 mod message;
 mod message_id;

@@ -111,6 +111,9 @@ pub const CLAIM_TIME_MAX: Duration = Duration::from_millis(2);
 pub const SENDS_BETWEEN_YIELDS: usize = 256;
 /// A worker whose queue never runs empty lets others run after so long.
 pub const WORK_TIME_MAX: Duration = Duration::from_micros(500);
+/// Turns of workers that run within each other on one thread, because a sender who waits lends its thread and the listener asks
+/// another one in its turn. Each takes some KiB of the stack, which may be that of a guest's call; beyond it workers are woken.
+pub const LENT_TURNS_NESTED_MAX: u32 = 4;
 /// Bytes of one histogram: a destination has three once it is used, a guest that listens there one.
 pub const HISTOGRAM_BYTES_MAX: usize = 4 << 10;
 /// A latency beyond it counts as this much in a histogram: three days, longer than a weekend.

@@ -7,11 +7,13 @@ use crate::bus::Shared;
 use crate::delivery::Delivery;
 use crate::error::SendError;
 use crate::hooks::{Passage, SendKind};
+use crate::limits::CONTENT_TYPE_BYTES_MAX;
 use crate::message::{Message, Outgoing};
 use crate::name::DestinationName;
 use crate::origin::Origin;
 use crate::outcome::Reply;
-use crate::tracked::Watched;
+use crate::send::short;
+use crate::tracked::{Watch, Watched};
 
 impl Shared {
     /// Sends a reply that a listener returned. On failure the message that was not accepted comes back with the reason.
@@ -33,6 +35,29 @@ impl Shared {
             let accepted_at = delivery.message().accepted_at();
             (error, Arc::new(Message::never_accepted(to.clone(), returned, context, accepted_at)))
         })
+    }
+
+    /// Gives a reply to the sender who waits for it, where that sender alone would ever see it as a message: at the built-in
+    /// destination, to which nobody listens, on a bus without hooks. Counted as if it had been one. Otherwise the reply comes
+    /// back, to be sent.
+    pub(crate) fn answer_at_once(
+        &self,
+        delivery: &Delivery,
+        to: &DestinationName,
+        reply: Reply,
+    ) -> Result<(), Reply> {
+        let message = delivery.message();
+        let Some(Watch::Request(tracker)) = &message.request else { return Err(reply) };
+        let is_its_answer = tracker.response_destination == *to
+            && message.response_id().is_some_and(|id| id == &*tracker.id)
+            && to.is_reserved()
+            && !self.hooks.at_send();
+        let Some(destination) = self.find(to.as_str()).filter(|_| is_its_answer) else { return Err(reply) };
+        // What would be refused is refused as a message, with a reason that is kept.
+        let is_accepted = message.context().hop_count < self.config.hops_max
+            && reply.size_bytes() <= destination.message_bytes_max()
+            && short("content type", &reply.content_type, CONTENT_TYPE_BYTES_MAX).is_ok();
+        if is_accepted { destination.answer_unheard(tracker, reply) } else { Err(reply) }
     }
 
     async fn send_returned(

@@ -1,8 +1,12 @@
 //! Those who wait for an answer: one tracker each, found by its response id. It sends nothing and runs no timer.
 
+use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::task::{Poll, Waker};
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 
 use crate::error::{RequestError, SendError};
 use crate::limits::FINISHED_REQUESTS_MAX;
@@ -68,14 +72,18 @@ impl Tracker {
         }
     }
 
-    /// Gives the sender its answer, or says as what the answer counts because it came second or late.
-    fn answer(&self, reply: Reply) -> Result<(), DropReason> {
+    /// Gives the sender its answer, or says as what the answer counts because it came second or late. Whoever gets a waker
+    /// wakes the sender, outside of all locks.
+    pub(crate) fn answer(&self, reply: Reply) -> Result<Option<Waker>, DropReason> {
         let mut state = self.state.lock();
         if state.answered {
             return Err(DropReason::DuplicateReply);
         }
-        state.answered = matches!(state.slot, AnswerSlot::Empty(_));
-        if tell(state, Ok(reply)) { Ok(()) } else { Err(DropReason::LateReply) }
+        let AnswerSlot::Empty(waker) = &mut state.slot else { return Err(DropReason::LateReply) };
+        let waker = waker.take();
+        state.slot = AnswerSlot::Told(Ok(reply));
+        state.answered = true;
+        Ok(waker)
     }
 
     /// As what an answer counts that comes after the wait.
@@ -118,14 +126,13 @@ impl Tracker {
     }
 }
 
-/// Puts `told` into an empty slot, and answers whether it was. Wakes the sender outside of the lock.
-fn tell(mut state: MutexGuard<'_, TrackerState>, told: Answered) -> bool {
-    let AnswerSlot::Empty(waker) = &mut state.slot else { return false };
+/// Puts `told` into a slot, if it is empty. Wakes the sender outside of the lock.
+fn tell(mut state: MutexGuard<'_, TrackerState>, told: Answered) {
+    let AnswerSlot::Empty(waker) = &mut state.slot else { return };
     let waker = waker.take();
     state.slot = AnswerSlot::Told(told);
     drop(state);
     waker.into_iter().for_each(Waker::wake);
-    true
 }
 
 /// What a waiting sender is told of an outcome that no answer follows.
@@ -218,7 +225,13 @@ impl Requests {
             Some(tracker) if tracker.response_destination == *destination => tracker,
             _ => return Found::Nobody(self.what_was(id)),
         };
-        tracker.answer(reply()).map_or_else(Found::Nobody, |()| Found::Answered)
+        match tracker.answer(reply()) {
+            Ok(waker) => {
+                waker.into_iter().for_each(Waker::wake);
+                Found::Answered
+            }
+            Err(reason) => Found::Nobody(reason),
+        }
     }
 
     fn what_was(&self, id: &str) -> DropReason {
@@ -231,11 +244,30 @@ impl Requests {
     }
 }
 
+thread_local! {
+    /// Seeded by the system when the thread first asks: a call of the system for each request takes longer than all else that
+    /// an id needs.
+    static IDS: RefCell<Option<StdRng>> = const { RefCell::new(None) };
+}
+
+/// An id that nobody can guess, also not from others: of a generator that is fit for cryptography.
 fn fresh_id() -> Result<Arc<str>, SendError> {
     let mut bytes = [0u8; 16];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| SendError::Other(format!("cannot draw a response id: {error}")))?;
-    Ok(Arc::from(uuid::Uuid::from_bytes(bytes).simple().to_string()))
+    IDS.with_borrow_mut(|ids| {
+        let ids = match ids {
+            Some(ids) => ids,
+            none => {
+                let mut seed = <StdRng as SeedableRng>::Seed::default();
+                getrandom::fill(&mut seed)
+                    .map_err(|error| SendError::Other(format!("cannot draw a response id: {error}")))?;
+                none.insert(StdRng::from_seed(seed))
+            }
+        };
+        ids.fill_bytes(&mut bytes);
+        Ok::<(), SendError>(())
+    })?;
+    let mut text = [0; uuid::fmt::Simple::LENGTH];
+    Ok(Arc::from(&*uuid::Uuid::from_bytes(bytes).simple().encode_lower(&mut text)))
 }
 
 /// A place among those that wait; leaving it makes every later answer a late one, or a duplicate.

@@ -9,6 +9,7 @@ use crate::bus::{Bus, Shared};
 use crate::call::until;
 use crate::destination::{Admitted, Destination, Inline, Manner};
 use crate::error::SendError;
+use crate::lend::Sleeper;
 use crate::limits::{CONTENT_TYPE_BYTES_MAX, KEY_BYTES_MAX};
 use crate::message::{Message, MessageId, Outgoing};
 use crate::name::DestinationName;
@@ -18,7 +19,7 @@ use crate::policy::RejectedExecution;
 use crate::registration::ListenerSet;
 use crate::request::Found;
 use crate::statistics::RejectReason;
-use crate::sync::{AtomicUsize, Instant, after, yield_now};
+use crate::sync::{AtomicUsize, Instant, after, is_current, yield_now};
 use crate::tracked::{Watch, Watched};
 
 impl Bus {
@@ -88,6 +89,8 @@ impl Bus {
 pub(crate) enum Arrived {
     /// Queued, or settled at the door.
     Settled,
+    /// Queued, and its sender, who waits for what comes of it, may run this worker at once.
+    Lent(Sleeper),
     /// Queued behind so much that its sender should let others run for a moment.
     Deep,
     /// There is no room, and the sender may wait for some.
@@ -172,7 +175,7 @@ impl Shared {
         mut body: Outgoing,
         watched: Watched,
     ) -> Result<Arc<Message>, SendError> {
-        self.check(destination, origin, &body)?;
+        self.check(destination, origin.hop_count, &body)?;
         let asks = matches!(watched, Watched::Request(_));
         let accepted_at = Instant::now();
         let sent_at = self.clock.at(accepted_at);
@@ -213,16 +216,16 @@ impl Shared {
     pub(crate) fn check(
         &self,
         destination: &Destination,
-        origin: &Origin,
+        hops: u32,
         body: &Outgoing,
     ) -> Result<(), SendError> {
         if destination.is_events {
             return Err(SendError::Invalid(format!("only the bus itself sends to `{}`", destination.name)));
         }
         let hops_max = self.config.hops_max;
-        if origin.hop_count > hops_max {
+        if hops > hops_max {
             destination.counters.reject(RejectReason::HopsExceeded);
-            return Err(SendError::HopsExceeded { hops: origin.hop_count, hops_max });
+            return Err(SendError::HopsExceeded { hops, hops_max });
         }
         let bytes = body.size_bytes();
         let bytes_max = destination.message_bytes_max();
@@ -235,17 +238,6 @@ impl Shared {
                 bytes_max: bytes_max as u64,
             });
         }
-        let short = |what: &str, text: &Option<Arc<str>>, bytes_max: usize| match text {
-            Some(text) if text.len() > bytes_max => Err(SendError::Invalid(format!(
-                "the {what} has {} bytes; it may have {bytes_max}",
-                text.len()
-            ))),
-            Some(text) if text.chars().any(char::is_control) => Err(SendError::Invalid(format!(
-                "the {what} `{}` has a control character",
-                text.escape_debug()
-            ))),
-            _ => Ok(()),
-        };
         short("content type", &body.content_type, CONTENT_TYPE_BYTES_MAX)?;
         short("response id", &body.response_id, KEY_BYTES_MAX)?;
         let Some(options) = &body.options else { return Ok(()) };
@@ -296,6 +288,7 @@ impl Shared {
         match admitted {
             Admitted::Inline(listeners, inline) => Arrived::Inline(listeners, inline),
             Admitted::Queued { deep: true } => Arrived::Deep,
+            Admitted::Lent(sleeper) => Arrived::Lent(sleeper),
             _ => Arrived::Settled,
         }
     }
@@ -328,6 +321,11 @@ impl Shared {
                 Ok(None)
             }
             Arrived::Duplicate(first) => Ok(Some(first)),
+            // On another runtime the worker would look for its timers in vain; there it is woken as usual.
+            Arrived::Lent(sleeper) if is_current(&self.runtime) => {
+                sleeper.run_here();
+                Ok(None)
+            }
             _ => Ok(None),
         }
     }
@@ -356,6 +354,19 @@ impl Shared {
             };
             destination.end_unheard(message, dropped);
         }
+    }
+}
+
+/// Checks a text that a sender chose for the outside of a message.
+pub(crate) fn short(what: &str, text: &Option<Arc<str>>, bytes_max: usize) -> Result<(), SendError> {
+    match text {
+        Some(text) if text.len() > bytes_max => {
+            Err(SendError::Invalid(format!("the {what} has {} bytes; it may have {bytes_max}", text.len())))
+        }
+        Some(text) if text.chars().any(char::is_control) => {
+            Err(SendError::Invalid(format!("the {what} `{}` has a control character", text.escape_debug())))
+        }
+        _ => Ok(()),
     }
 }
 

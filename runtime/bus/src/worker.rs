@@ -6,16 +6,22 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::claim::Claim;
-use crate::destination::{Destination, Life, State};
+use crate::destination::{Asleep, Destination, Life, State};
 use crate::entry::Entry;
 use crate::kit::Kit;
+use crate::lend::Lendable;
 use crate::limits::{CLAIM_ENTRIES_MAX, CLAIM_TIME_MAX, WORK_TIME_MAX};
 use crate::queue::Next;
 use crate::registration::ListenerSet;
 use crate::sync::{Instant, MutexGuard, Sleep, after, sleep_until, yield_now};
 
 /// Runs worker `number` of `destination` until the pool shrinks or the destination closes.
-pub(crate) async fn work(destination: Arc<Destination>, number: u32, claim: Arc<Claim>) {
+pub(crate) async fn work(
+    destination: Arc<Destination>,
+    number: u32,
+    claim: Arc<Claim>,
+    lendable: Arc<Lendable>,
+) {
     let now = Instant::now();
     let seat_of = Arc::clone(&destination);
     let mut seat = Seat {
@@ -30,6 +36,7 @@ pub(crate) async fn work(destination: Arc<Destination>, number: u32, claim: Arc<
         left: false,
         present: Arc::default(),
         kit: Kit::new(number),
+        lendable,
     };
     while let Some(entry) = seat.take().await {
         let Seat { claim, present, kit, .. } = &mut seat;
@@ -38,7 +45,7 @@ pub(crate) async fn work(destination: Arc<Destination>, number: u32, claim: Arc<
             Ok(batch) => Box::pin(destination.run_batch(batch, claim, kit)).await,
             Err(entry) => destination.run(entry, present, &claim.tally, kit).await,
         }
-        if seat.works_too_long() {
+        if seat.works_too_long() || seat.has_done_enough() {
             // A queue that never runs empty must not keep this thread from its other tasks.
             seat.rest();
             yield_now().await;
@@ -67,6 +74,8 @@ struct Seat {
     present: Arc<ListenerSet>,
     /// What it owns: instances, and figures not written yet.
     kit: Kit,
+    /// Whether a sender lends its thread for the turn that runs.
+    lendable: Arc<Lendable>,
 }
 
 impl Drop for Seat {
@@ -135,12 +144,12 @@ impl Seat {
     /// One look at the destination, under its lock.
     fn turn(&mut self, cx: &Context<'_>, idle_since: &mut Option<Instant>) -> Turn {
         self.fit_claim();
-        let Seat { destination, number, claim, active, claim_size, left, present, .. } = self;
+        let Seat { destination, number, claim, active, claim_size, left, present, lendable, .. } = self;
         let mut state = destination.state();
         state.queue.settle_claim(claim);
         state.pool.active -= usize::from(std::mem::take(active));
         // A worker that was woken by a timer still stands in the list; usually the list is empty.
-        state.pool.asleep.retain(|(asleep, _)| asleep != number);
+        state.pool.asleep.retain(|asleep| asleep.number != *number);
         if state.pool.current > state.config.workers.max {
             // The pool was tuned down, and this worker has nothing in hand.
             *left = true;
@@ -172,7 +181,7 @@ impl Seat {
                 let room_wanted = std::mem::take(&mut state.room_wanted);
                 destination.end_episode(&mut state);
                 let turn = if state.life == Life::Open {
-                    sleep(*number, cx, &mut state, due, idle_since)
+                    sleep(*number, lendable, cx, &mut state, due, idle_since)
                 } else {
                     Turn::Leave
                 };
@@ -195,6 +204,11 @@ impl Seat {
     /// was read.
     fn works_too_long(&mut self) -> bool {
         std::mem::take(&mut self.worked_long)
+    }
+
+    /// Whether a sender who lends its thread wants it back: what else there is to do is not what that sender waits for.
+    fn has_done_enough(&self) -> bool {
+        self.lendable.is_lent() && (!self.claim.is_empty() || self.destination.state().queue.ready_len() > 0)
     }
 
     /// Claims more at a time while claims are quickly finished, and less when one was not.
@@ -220,7 +234,7 @@ impl Destination {
     fn leave(&self, state: &mut State, number: u32, claim: &Arc<Claim>) {
         state.queue.take_back(claim);
         state.pool.current -= 1;
-        state.pool.asleep.retain(|(asleep, _)| *asleep != number);
+        state.pool.asleep.retain(|asleep| asleep.number != number);
         state.pool.claims.retain(|known| !Arc::ptr_eq(known, claim));
         self.counters.take_over(&claim.tally);
     }
@@ -242,6 +256,7 @@ impl State {
 /// Puts worker `number` to sleep, or lets it go when the pool has had one too many for long enough.
 fn sleep(
     number: u32,
+    lendable: &Arc<Lendable>,
     cx: &Context<'_>,
     state: &mut MutexGuard<'_, State>,
     due: Option<Instant>,
@@ -257,6 +272,6 @@ fn sleep(
     if give_up.is_some_and(|(now, at)| at <= now) {
         return Turn::Leave;
     }
-    state.pool.asleep.push((number, cx.waker().clone()));
+    state.pool.asleep.push(Asleep { number, waker: cx.waker().clone(), work: Arc::clone(lendable) });
     Turn::SleepUntil(due.or(give_up.map(|(_, at)| at)))
 }

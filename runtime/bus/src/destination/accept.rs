@@ -1,17 +1,20 @@
 //! How a message gets in: all of its entries or none, within the bounds, under the policies. It runs no listener.
 
 use std::sync::Arc;
+use std::task::Waker;
 
 use super::receivers::Receivers;
 use super::{Destination, Life, State};
 use crate::dead_letter::DeadLetterReason;
 use crate::entry::{Content, Entry, Target, Targets};
 use crate::error::{QueueUnit, RequestError, SendError};
+use crate::lend::Sleeper;
 use crate::limits::SENDS_BETWEEN_YIELDS;
 use crate::message::{Message, MessageId};
+use crate::outcome::Reply;
 use crate::policy::{OnNoListener, RejectionHandler};
 use crate::registration::ListenerSet;
-use crate::request::never_received;
+use crate::request::{Tracker, never_received};
 use crate::statistics::{DropReason, RejectReason};
 use crate::sync::{Instant, MutexGuard, Ordering};
 use crate::types::DestinationType;
@@ -20,6 +23,8 @@ use crate::types::DestinationType;
 pub(crate) enum Admitted {
     /// It waits; workers know. `deep`: so much waits that its sender should let others run for a moment.
     Queued { deep: bool },
+    /// It waits, and so does its sender for what comes of it: who may run this worker at once.
+    Lent(Sleeper),
     /// The sender's own task runs these listeners.
     Inline(Arc<ListenerSet>, Inline),
     /// It is accepted and settled already: dropped, or a dead letter.
@@ -176,6 +181,10 @@ impl Destination {
         // this message in: room that was made for it by discarding another one is none.
         self.end_episode(&mut state);
         let deep = state.queue.entries().is_multiple_of(SENDS_BETWEEN_YIELDS);
+        if message.asks && entries == 1 {
+            let lent = self.rouse_or_lend(state);
+            return lent.map_or(Admitted::Queued { deep }, Admitted::Lent);
+        }
         self.rouse(state, entries);
         Admitted::Queued { deep }
     }
@@ -292,6 +301,27 @@ impl Destination {
         self.end_pairs(message, 1, || {
             dropped.map(|_| never_received("dropped: nobody waits for this answer"))
         });
+    }
+
+    /// Counts an answer as a message that was taken on and ended, and gives it to the sender who waits; gives it back where
+    /// somebody listens, or nothing is taken on.
+    pub(crate) fn answer_unheard(&self, request: &Tracker, reply: Reply) -> Result<(), Reply> {
+        // Under the lock, as above.
+        let state = self.state();
+        if state.life != Life::Open || !state.listeners.is_empty() {
+            return Err(reply);
+        }
+        self.counters.door.accepted.add(1);
+        self.counters.door.owed.add(1);
+        let told = request.answer(reply);
+        match &told {
+            Ok(_) => self.counters.completed.add(1),
+            Err(reason) => self.counters.drop(*reason, 1),
+        }
+        self.counters.finished.add(1);
+        drop(state);
+        told.ok().flatten().into_iter().for_each(Waker::wake);
+        Ok(())
     }
 
     /// Takes a message on and gives it up in the same step.

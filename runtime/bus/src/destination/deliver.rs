@@ -16,7 +16,7 @@ use crate::delivery::Delivery;
 use crate::entry::{Content, Entry, Target};
 use crate::kit::Kit;
 use crate::listener::{Ended, ListenerInstance};
-use crate::outcome::{Answer, Cause, FailureKind, Outcome};
+use crate::outcome::{Cause, FailureKind, Outcome};
 use crate::policy::OnFailure;
 use crate::queue::Lane;
 use crate::registration::{ListenerSet, Running, Slot};
@@ -235,16 +235,18 @@ impl Destination {
         }
         flight.count_delivered();
         let outcome = match outcome {
-            Outcome::Done(Answer { reply: None, values, response }) => {
-                flight.complete(values, response);
-                flight.now = Some(over);
-                match kit {
-                    Some(kit) => kit.count_way(&self.counters.latencies, &flight.delivery, over),
-                    None => self.counters.latencies.record(&flight.delivery, over, Some(over)),
+            Outcome::Done(answer) => match self.complete_at_once(flight, answer, manner) {
+                Ok(()) => {
+                    flight.now = Some(over);
+                    match kit {
+                        Some(kit) => kit.count_way(&self.counters.latencies, &flight.delivery, over),
+                        None => self.counters.latencies.record(&flight.delivery, over, Some(over)),
+                    }
+                    return (Settled::Ended, instance);
                 }
-                return (Settled::Ended, instance);
-            }
-            // To settle anything else takes its time: a reply may wait for room.
+                // A reply may wait for room.
+                Err(answer) => Outcome::Done(answer),
+            },
             other => other,
         };
         self.write(&mut kit);

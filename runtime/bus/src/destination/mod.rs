@@ -31,6 +31,7 @@ use crate::dead_letter::DeadLetters;
 use crate::dedup::Dedup;
 use crate::events::Hub;
 use crate::hooks::Hooks;
+use crate::lend::{Lendable, Sleeper};
 use crate::name::{DestinationName, EVENTS};
 use crate::queue::Queue;
 use crate::registration::ListenerSet;
@@ -123,7 +124,14 @@ pub(crate) struct Pool {
     /// What each worker has taken to run next.
     pub(crate) claims: Vec<Arc<Claim>>,
     /// Workers that sleep, the latest last: it is woken first, so that the others can reach their keep-alive.
-    pub(crate) asleep: Vec<(u32, Waker)>,
+    pub(crate) asleep: Vec<Asleep>,
+}
+
+/// A worker that sleeps.
+pub(crate) struct Asleep {
+    pub(crate) number: u32,
+    pub(crate) waker: Waker,
+    pub(crate) work: Arc<Lendable>,
 }
 
 /// A worker that is in the books and whose task is to be started.
@@ -207,8 +215,8 @@ impl Destination {
         let mut wakers = Vec::new();
         let mut starts = Vec::new();
         while ready > 0 {
-            if let Some((_, waker)) = state.pool.asleep.pop() {
-                wakers.push(waker);
+            if let Some(asleep) = state.pool.asleep.pop() {
+                wakers.push(asleep.waker);
             } else if let Some(started) = state.start_worker() {
                 starts.push(started);
             } else {
@@ -221,13 +229,24 @@ impl Destination {
         starts.into_iter().for_each(|started| self.spawn_worker(started));
     }
 
+    /// The same for one entry whose sender waits for what comes of it: a worker that sleeps is left to that sender.
+    pub(crate) fn rouse_or_lend(self: &Arc<Self>, mut state: MutexGuard<'_, State>) -> Option<Sleeper> {
+        if !state.paused
+            && let Some(asleep) = state.pool.asleep.pop()
+        {
+            return Some(Sleeper::new(asleep.waker, asleep.work));
+        }
+        self.rouse(state, 1);
+        None
+    }
+
     /// Has a worker there that watches the clock for a retry: one that sleeps arms its timer anew, or one is started.
     pub(crate) fn rouse_for_retry(self: &Arc<Self>) {
         let mut state = self.state();
         match state.pool.asleep.pop() {
-            Some((_, waker)) => {
+            Some(asleep) => {
                 drop(state);
-                waker.wake();
+                asleep.waker.wake();
             }
             None => {
                 let started = state.start_worker();
@@ -239,13 +258,16 @@ impl Destination {
 
     pub(crate) fn spawn_worker(self: &Arc<Self>, started: Started) {
         if let Some(bus) = self.bus.upgrade() {
-            bus.spawn(crate::worker::work(Arc::clone(self), started.number, started.claim));
+            let lendable = Arc::<Lendable>::default();
+            let work =
+                crate::worker::work(Arc::clone(self), started.number, started.claim, Arc::clone(&lendable));
+            bus.spawn(lendable.task(Box::pin(work)));
         }
     }
 
     pub(crate) fn wake_all_workers(&self) {
         let asleep = std::mem::take(&mut self.state().pool.asleep);
-        asleep.into_iter().for_each(|(_, waker)| waker.wake());
+        asleep.into_iter().for_each(|asleep| asleep.waker.wake());
     }
 
     /// Tells those who wait for room, once there is a quarter of the bounds: waking a task for each entry that leaves

@@ -175,13 +175,51 @@ impl Destination {
         flight.complete(None, None);
     }
 
+    /// Completes a delivery of which nothing is left to wait for; gives the answer back where its reply must be sent.
+    pub(super) fn complete_at_once(
+        &self,
+        flight: &mut Flight<'_>,
+        answer: Answer,
+        manner: Manner,
+    ) -> Result<(), Answer> {
+        let Answer { reply, values, response } = answer;
+        let response = match reply {
+            None => response,
+            Some(reply) if manner.is_direct() => Some(Box::new(reply)),
+            Some(reply) => match self.reply_at_once(&flight.delivery, reply) {
+                Ok(()) => response,
+                Err(reply) => return Err(Answer { reply: Some(reply), values, response }),
+            },
+        };
+        flight.complete(values, response);
+        Ok(())
+    }
+
+    /// Does with a returned reply what needs no waiting: drops one that nobody wants, gives one to the sender who waits for
+    /// it. Any other one comes back.
+    fn reply_at_once(&self, delivery: &Delivery, reply: Reply) -> Result<(), Reply> {
+        let (Some(bus), Some(destination)) = (self.bus.upgrade(), delivery.message.response_destination())
+        else {
+            self.drop_reply();
+            return Ok(());
+        };
+        bus.answer_at_once(delivery, destination, reply)
+    }
+
+    fn drop_reply(&self) {
+        self.counters.door.owed.add(1);
+        self.counters.drop(DropReason::NoResponseDestination, 1);
+    }
+
     /// Sends a returned reply to where the sender wants answers; one that is not accepted there becomes a dead letter here.
     async fn route_reply(&self, delivery: &Delivery, reply: Reply) {
-        let message = &delivery.message;
-        let (Some(bus), Some(destination)) = (self.bus.upgrade(), message.response_destination()) else {
-            self.counters.door.owed.add(1);
-            self.counters.drop(DropReason::NoResponseDestination, 1);
-            return;
+        let reply = match self.reply_at_once(delivery, reply) {
+            Ok(()) => return,
+            Err(reply) => reply,
+        };
+        let (Some(bus), Some(destination)) = (self.bus.upgrade(), delivery.message.response_destination())
+        else {
+            return self.drop_reply();
         };
         // Boxed: a reply to a synchronous destination runs its listeners, whose replies run others.
         let mut sending = Box::pin(bus.send_reply(delivery, destination, reply.clone()));

@@ -74,7 +74,7 @@ impl Shared {
         leave: impl Fn() -> Result<(), Refused>,
     ) -> Result<MessageId, Refused> {
         let origin = Origin { hop_count: message.context.hop_count, ..Origin::host() };
-        self.check(target, &origin, &message.body)?;
+        self.check(target, origin.hop_count, &message.body)?;
         let answers = self.answers(target, &message);
         let admitted = admit(target, &message, answers, leave).await?;
         let arrived = self.arrived(target, &message, admitted, answers);

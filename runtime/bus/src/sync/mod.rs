@@ -19,7 +19,7 @@ use shuttled as primitives;
 pub use primitives::Instant;
 pub(crate) use primitives::{
     AtomicBool, AtomicU64, AtomicUsize, Handle, HashMap, JoinSet, MutexGuard, Ordering, RandomState, Sleep,
-    sleep_until, yield_now,
+    is_current, sleep_until, yield_now,
 };
 /// Made once and then only read: what is raced for holds nothing yet, so that no schedule can tell who made it.
 pub(crate) use std::sync::OnceLock;
@@ -39,6 +39,15 @@ pub(crate) struct Mutex<T>(primitives::RawMutex<T>);
 impl<T> Mutex<T> {
     pub(crate) fn new(value: T) -> Self {
         Self(primitives::RawMutex::new(value))
+    }
+
+    /// The lock if nobody has it.
+    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        match self.0.try_lock() {
+            Ok(guard) => Some(guard),
+            Err(std::sync::TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(std::sync::TryLockError::WouldBlock) => None,
+        }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {

@@ -9,3 +9,8 @@ pub(crate) use tokio::runtime::Handle;
 pub(crate) use tokio::task::{JoinSet, yield_now};
 pub use tokio::time::Instant;
 pub(crate) use tokio::time::{Sleep, sleep_until};
+
+/// Whether the caller runs on the runtime of this handle: what it polls there finds its timers.
+pub(crate) fn is_current(handle: &Handle) -> bool {
+    Handle::try_current().is_ok_and(|current| current.id() == handle.id())
+}

@@ -34,6 +34,11 @@ impl Handle {
     }
 }
 
+/// An execution has one runtime.
+pub(crate) fn is_current(_: &Handle) -> bool {
+    true
+}
+
 /// Tasks whose results are awaited, in the order in which they were started.
 pub(crate) struct JoinSet<T>(std::collections::VecDeque<shuttle::future::JoinHandle<T>>);
 

@@ -38,6 +38,7 @@ mod clock;
 mod deadlock;
 mod embedder;
 mod firings;
+mod lending;
 mod order;
 mod policies;
 mod races;
