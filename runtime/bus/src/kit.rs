@@ -86,7 +86,13 @@ impl Kit {
         match self.of(slot) {
             Some(held) => held.idle = instance,
             None => {
-                self.held.push(Held { slot: Arc::clone(slot), idle: instance, calls: StagedCalls::default() })
+                // Usually it stays the only one, and there may be ten thousand workers.
+                self.held.reserve_exact(1);
+                self.held.push(Held {
+                    slot: Arc::clone(slot),
+                    idle: instance,
+                    calls: StagedCalls::default(),
+                });
             }
         }
     }

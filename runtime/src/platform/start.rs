@@ -175,22 +175,36 @@ impl Core {
         Ok(loaded)
     }
 
+    /// Activates one guest, and says so where it failed and the others go on.
+    async fn begin_first(&self, entry: &Arc<Entry>, build: Arc<Build>, go_on: bool) -> Result<(), GuestError> {
+        let begun = self.begin(entry, build).await;
+        if let Err(error) = &begun
+            && go_on
+        {
+            self.not_brought_up(entry, error).await;
+        }
+        begun
+    }
+
     /// Activates all guests side by side; the error is that of the first one in the order of the guests.
     async fn activate_all(self: &Arc<Self>, loaded: Loaded, go_on: bool) -> Result<(), GuestError> {
         let mut running = JoinSet::new();
+        let mut waits_for_nobody = Vec::new();
         for (place, (entry, build)) in loaded.into_iter().enumerate() {
+            if !build.has_lifecycle() {
+                waits_for_nobody.push((place, entry, build));
+                continue;
+            }
             let core = Arc::clone(self);
-            running.spawn(async move {
-                let begun = core.begin(&entry, build).await;
-                if let Err(error) = &begun
-                    && go_on
-                {
-                    core.not_brought_up(&entry, error).await;
-                }
-                (place, begun)
-            });
+            running.spawn(async move { (place, core.begin_first(&entry, build, go_on).await) });
         }
         let mut failed = Vec::new();
+        // Where there is nothing to call, a task would only take memory: there may be ten thousand of these.
+        for (place, entry, build) in waits_for_nobody {
+            if let Err(error) = self.begin_first(&entry, build, go_on).await {
+                failed.push((place, error));
+            }
+        }
         while let Some(ended) = running.join_next().await {
             match ended {
                 Ok((place, Err(error))) => failed.push((place, error)),

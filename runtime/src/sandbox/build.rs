@@ -99,6 +99,11 @@ impl Build {
         self.facts.listened().iter().cloned().collect()
     }
 
+    /// Whether there is an `activate` or a `deactivate` to call.
+    pub(crate) fn has_lifecycle(&self) -> bool {
+        self.loaded.has_lifecycle()
+    }
+
     /// Where its `activate` has ended listening.
     pub(crate) fn unlistened(&self) -> Vec<String> {
         self.facts.unlistened().iter().cloned().collect()

@@ -1,10 +1,13 @@
 //! Ends the running calls of a build from outside: when it was replaced or unloaded and they do not end by themselves. A
 //! call that never waits pays nothing for it.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sandbus_bus::{BoxFuture, Cause, Fault};
-use tokio::sync::watch;
+use tokio::sync::Notify;
+
+use super::told::once_told;
 
 /// Why running calls are ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,29 +37,36 @@ impl CutBy {
 }
 
 /// What the calls of one build look at while they wait; how, stands in `bounded`.
-#[derive(Debug)]
-pub(super) struct Cut(watch::Sender<Option<CutBy>>);
+#[derive(Debug, Default)]
+pub(super) struct Cut(Arc<Ending>);
+
+#[derive(Debug, Default)]
+struct Ending {
+    by: Mutex<Option<CutBy>>,
+    ended: Notify,
+}
+
+impl Ending {
+    fn by(&self) -> MutexGuard<'_, Option<CutBy>> {
+        self.by.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl Cut {
     pub(super) fn new() -> Self {
-        Self(watch::Sender::new(None))
+        Self::default()
     }
 
     /// Ends all calls that run under this.
     pub(super) fn cut(&self, by: CutBy) {
-        self.0.send_replace(Some(by));
+        *self.0.by() = Some(by);
+        self.0.ended.notify_waiters();
     }
 
     /// Ready when the calls are ended, now or later.
     pub(super) fn raised(&self) -> BoxFuture<'static, CutBy> {
-        let mut seen = self.0.subscribe();
-        Box::pin(async move {
-            match seen.wait_for(Option::is_some).await.map(|by| *by) {
-                Ok(Some(by)) => by,
-                // The build is gone, and with it whoever could end its calls.
-                _ => std::future::pending().await,
-            }
-        })
+        let ending = Arc::clone(&self.0);
+        Box::pin(async move { once_told(&ending.ended, || *ending.by()).await })
     }
 }
 

@@ -1,12 +1,21 @@
 //! How many of something there are at this moment, and waiting until there is none.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::sync::watch;
+use tokio::sync::Notify;
+
+use super::told::once_told;
 
 /// A number that goes up and down with the marks that live.
 #[derive(Debug, Clone)]
-pub(crate) struct Gauge(Arc<watch::Sender<usize>>);
+pub(crate) struct Gauge(Arc<Marks>);
+
+#[derive(Debug, Default)]
+struct Marks {
+    count: AtomicUsize,
+    none: Notify,
+}
 
 /// Counts in its gauge as long as it lives.
 #[derive(Debug)]
@@ -14,37 +23,31 @@ pub(crate) struct Mark(Gauge);
 
 impl Gauge {
     pub(crate) fn new() -> Self {
-        Self(Arc::new(watch::Sender::new(0)))
+        Self(Arc::default())
     }
 
     /// One more, until the mark is dropped.
     pub(crate) fn mark(&self) -> Mark {
-        // Nobody waits for more of them.
-        self.0.send_if_modified(|count| {
-            *count += 1;
-            false
-        });
+        self.0.count.fetch_add(1, Ordering::SeqCst);
         Mark(self.clone())
     }
 
     #[allow(dead_code, reason = "until guests can be replaced")]
     pub(crate) fn count(&self) -> usize {
-        *self.0.borrow()
+        self.0.count.load(Ordering::SeqCst)
     }
 
     /// Waits until there is none.
     pub(crate) async fn none(&self) {
-        // The sender lives as long as this gauge does, so that waiting cannot fail.
-        let _ = self.0.subscribe().wait_for(|count| *count == 0).await;
+        once_told(&self.0.none, || (self.count() == 0).then_some(())).await;
     }
 }
 
 impl Drop for Mark {
     fn drop(&mut self) {
-        self.0.0.send_if_modified(|count| {
-            *count -= 1;
-            *count == 0
-        });
+        if self.0.0.count.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.0.0.none.notify_waiters();
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use arc_swap::ArcSwapOption;
 use sandbus_bus::{
     BoxFuture, Bus, Cause, CircuitBreaker, Delivery, Fault, Instant, ListenerInstance, MessageListener,
 };
+use tokio::sync::Notify;
 
 use super::build::Build;
 use super::component::Loaded;
@@ -17,6 +18,7 @@ use super::cut::Cut;
 use super::engine::SandboxEngine;
 use super::gauge::Gauge;
 use super::pool::Share;
+use super::told::once_told;
 use crate::host::{Buckets, GuestFacts, LogSink, Made, TotalMemory};
 use crate::settings::GuestSettings;
 
@@ -39,8 +41,8 @@ pub(crate) struct Guest {
     ready: AtomicBool,
     /// Whether it stands aside everywhere, with or without a build.
     suspended: AtomicBool,
-    /// Whether one of the two is so, for those who wait for it.
-    settled: tokio::sync::watch::Sender<bool>,
+    /// Told when one of the two changes.
+    settled: Notify,
     /// Is told of each fault that speaks against the guest.
     on_fault: OnFault,
     own: Weak<Self>,
@@ -70,7 +72,7 @@ impl Guest {
             deadline_nanos: AtomicU64::new(0),
             ready: AtomicBool::new(false),
             suspended: AtomicBool::new(false),
-            settled: tokio::sync::watch::Sender::new(false),
+            settled: Notify::new(),
             on_fault,
             own: Weak::clone(own),
         })
@@ -150,8 +152,12 @@ impl Guest {
     }
 
     fn settle(&self) {
-        let settled = self.ready.load(Ordering::Acquire) || self.suspended.load(Ordering::Acquire);
-        self.settled.send_replace(settled);
+        self.settled.notify_waiters();
+    }
+
+    /// Whether there is nothing to wait for before a call.
+    fn is_settled(&self) -> bool {
+        self.ready.load(Ordering::Acquire) || self.suspended.load(Ordering::Acquire)
     }
 
     /// Tells of a fault that speaks against it.
@@ -219,9 +225,7 @@ impl MessageListener for Guest {
 
     fn ready(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            let mut settled = self.settled.subscribe();
-            // The sender lives as long as this guest does, so that waiting cannot fail.
-            let _ = settled.wait_for(|settled| *settled).await;
+            once_told(&self.settled, || self.is_settled().then_some(())).await;
         })
     }
 

@@ -28,6 +28,7 @@ mod prescan;
 mod report;
 mod store;
 mod sweep;
+mod told;
 
 pub(crate) use build::Build;
 pub use build::LifecycleError;

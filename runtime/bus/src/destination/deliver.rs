@@ -45,7 +45,7 @@ impl Destination {
                 // Before the look: a listener that never becomes ready may stand aside instead.
                 kit.write(&self.counters.latencies);
                 kit.end_row();
-                self.ready(&mut flight, &turn.slot).await;
+                Box::pin(self.ready(&mut flight, &turn.slot)).await;
             }
             if turn.slot.breaker.is_open() && !turn.trial && self.put_aside(&mut flight, &turn) {
                 continue;
@@ -253,7 +253,8 @@ impl Destination {
         if let Some(instance) = &mut instance {
             instance.rest();
         }
-        let settled = self.settle(flight, turn, outcome, usage, manner).await;
+        // Boxed, as all that comes seldom: each worker has room for the largest of what it awaits, for as long as it is there.
+        let settled = Box::pin(self.settle(flight, turn, outcome, usage, manner)).await;
         let end = matches!(settled, Settled::Ended).then(Instant::now);
         self.counters.latencies.record(&flight.delivery, over, end);
         (settled, instance)
@@ -320,7 +321,7 @@ impl Destination {
             Some(instance) => instance,
             None => {
                 self.write(kit);
-                match self.make_instance(slot, delivery).await {
+                match Box::pin(self.make_instance(slot, delivery)).await {
                     Ok(instance) => instance,
                     Err(outcome) => return not_received(slot, delivery, outcome),
                 }

@@ -99,7 +99,7 @@ impl<T> Line<T> {
     fn new_piece(&mut self) -> VecDeque<T> {
         match self.spare.take() {
             Some(spare) => spare,
-            None if self.pieces.is_empty() => VecDeque::new(),
+            None if self.pieces.is_empty() => VecDeque::with_capacity(1),
             None => VecDeque::with_capacity(PIECE_ENTRIES),
         }
     }
