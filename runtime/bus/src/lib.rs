@@ -73,6 +73,7 @@ mod breaker;
 mod builder;
 mod bus;
 mod call;
+mod check;
 mod claim;
 mod clock;
 mod config;

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::bus::Shared;
+use crate::check::short;
 use crate::delivery::Delivery;
 use crate::error::SendError;
 use crate::hooks::{Passage, SendKind};
@@ -12,7 +13,6 @@ use crate::message::{Message, Outgoing};
 use crate::name::DestinationName;
 use crate::origin::Origin;
 use crate::outcome::Reply;
-use crate::send::short;
 use crate::tracked::{Watch, Watched};
 
 impl Shared {

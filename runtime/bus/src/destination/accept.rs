@@ -1,7 +1,6 @@
 //! How a message gets in: all of its entries or none, within the bounds, under the policies. It runs no listener.
 
 use std::sync::Arc;
-use std::task::Waker;
 
 use super::receivers::Receivers;
 use super::{Destination, Life, State};
@@ -11,10 +10,9 @@ use crate::error::{QueueUnit, RequestError, SendError};
 use crate::lend::Sleeper;
 use crate::limits::SENDS_BETWEEN_YIELDS;
 use crate::message::{Message, MessageId};
-use crate::outcome::Reply;
 use crate::policy::{OnNoListener, RejectionHandler};
 use crate::registration::ListenerSet;
-use crate::request::{Tracker, never_received};
+use crate::request::never_received;
 use crate::statistics::{DropReason, RejectReason};
 use crate::sync::{Instant, MutexGuard, Ordering};
 use crate::types::DestinationType;
@@ -285,43 +283,6 @@ impl Destination {
         if let Some(request) = &message.request {
             request.owe(pairs);
         }
-    }
-
-    /// Takes a message on that is for nobody but a sender who waits, and ends it: received, or `dropped` for this reason.
-    pub(crate) fn end_unheard(&self, message: &Message, dropped: Option<DropReason>) {
-        // Under the lock: the books of a destination that opens again meanwhile begin with all of it or with nothing.
-        let state = self.state();
-        self.take_on(message, 1);
-        match dropped {
-            None => self.counters.completed.add(1),
-            Some(reason) => self.counters.drop(reason, 1),
-        }
-        self.counters.finished.add(1);
-        drop(state);
-        self.end_pairs(message, 1, || {
-            dropped.map(|_| never_received("dropped: nobody waits for this answer"))
-        });
-    }
-
-    /// Counts an answer as a message that was taken on and ended, and gives it to the sender who waits; gives it back where
-    /// somebody listens, or nothing is taken on.
-    pub(crate) fn answer_unheard(&self, request: &Tracker, reply: Reply) -> Result<(), Reply> {
-        // Under the lock, as above.
-        let state = self.state();
-        if state.life != Life::Open || !state.listeners.is_empty() {
-            return Err(reply);
-        }
-        self.counters.door.accepted.add(1);
-        self.counters.door.owed.add(1);
-        let told = request.answer(reply);
-        match &told {
-            Ok(_) => self.counters.completed.add(1),
-            Err(reason) => self.counters.drop(*reason, 1),
-        }
-        self.counters.finished.add(1);
-        drop(state);
-        told.ok().flatten().into_iter().for_each(Waker::wake);
-        Ok(())
     }
 
     /// Takes a message on and gives it up in the same step.

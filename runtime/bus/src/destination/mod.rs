@@ -2,6 +2,7 @@
 //! settled stands in the files beside this one.
 
 mod accept;
+mod answer;
 mod batch;
 mod deliver;
 mod events;
@@ -18,6 +19,7 @@ mod report;
 mod settle;
 mod settling;
 mod tune;
+mod unheard;
 
 use std::sync::{Arc, Weak};
 use std::task::Waker;
