@@ -15,6 +15,7 @@ use super::left::Made;
 use super::memory::{MemoryLimiter, TotalMemory};
 use super::message_batch::BatchInHand;
 use super::output::GuestOutput;
+use super::secrets::Secrets;
 use crate::grants::Grants;
 use crate::limits;
 use crate::settings::GuestLimits;
@@ -30,6 +31,8 @@ pub(crate) struct GuestFacts {
     pub(crate) memory: TotalMemory,
     /// Its own configuration.
     pub(crate) config: BTreeMap<String, String>,
+    /// Those of its variables and its configuration, looked for once.
+    pub(crate) secrets: Option<Arc<Secrets>>,
     /// What it keeps through `wasi:keyvalue`; shared by all of its builds.
     pub(crate) buckets: Arc<Buckets>,
     /// The guest as a listener, so that it can start to listen while it runs.

@@ -176,7 +176,12 @@ impl Core {
     }
 
     /// Activates one guest, and says so where it failed and the others go on.
-    async fn begin_first(&self, entry: &Arc<Entry>, build: Arc<Build>, go_on: bool) -> Result<(), GuestError> {
+    async fn begin_first(
+        &self,
+        entry: &Arc<Entry>,
+        build: Arc<Build>,
+        go_on: bool,
+    ) -> Result<(), GuestError> {
         let begun = self.begin(entry, build).await;
         if let Err(error) = &begun
             && go_on

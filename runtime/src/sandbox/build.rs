@@ -181,18 +181,24 @@ impl Build {
     ) -> Result<Box<GuestInstance>, Unmade> {
         let mut no_room = None;
         let making = async {
+            let mut wanted = None;
             loop {
                 let mut dropped = pin!(self.share.dropped());
-                // Before the attempt: what is dropped during it may be what it lacked.
-                dropped.as_mut().enable();
+                if wanted.is_some() {
+                    // Before the attempt: what is dropped during it may be what it lacked.
+                    dropped.as_mut().enable();
+                }
                 let (whose, text) = match self.instantiate().await {
                     Ok(made) => return Ok(made),
                     Err(Failed::Fault(fault)) => return Err(Unmade::Fault(fault)),
                     Err(Failed::NoRoom(whose, text)) => (whose, text),
                 };
                 no_room = Some(text);
-                let _wanted = self.share.want(whose);
-                if !self.share.reclaim(whose) {
+                // Usually there is room at once. Only who has said that it wants some is told of what is dropped from then on, and
+                // so it looks once more before it waits.
+                let is_first =
+                    wanted.replace((whose, self.share.want(whose))).is_none_or(|(known, _)| known != whose);
+                if !self.share.reclaim(whose) && !is_first {
                     dropped.await;
                 }
             }
@@ -245,7 +251,11 @@ impl Build {
             lifecycle: lifecycle.transpose().map_err(failed)?,
             build: Arc::clone(self),
             uses: 0,
-            calls: self.counts.counter(),
+            calls: match self.instances.policy {
+                // It has one call, and is gone.
+                InstancePolicy::PerMessage => self.counts.single(),
+                InstancePolicy::PerWorker | InstancePolicy::Single => self.counts.counter(),
+            },
             _slot: None,
             alive: None,
         })

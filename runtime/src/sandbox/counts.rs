@@ -32,7 +32,8 @@ struct OwnCalls(AtomicU64);
 #[derive(Debug)]
 pub(super) struct Counter {
     counts: Arc<Counts>,
-    own: Arc<OwnCalls>,
+    /// None of an instance that is there for one call.
+    own: Option<Arc<OwnCalls>>,
 }
 
 impl Counts {
@@ -48,7 +49,12 @@ impl Counts {
     pub(super) fn counter(self: &Arc<Self>) -> Counter {
         let own = Arc::<OwnCalls>::default();
         self.lock().live.push(Arc::clone(&own));
-        Counter { counts: Arc::clone(self), own }
+        Counter { counts: Arc::clone(self), own: Some(own) }
+    }
+
+    /// The counter of an instance that has one call: a counter of its own would be made and forgotten for each message.
+    pub(super) fn single(self: &Arc<Self>) -> Counter {
+        Counter { counts: Arc::clone(self), own: None }
     }
 
     /// A call came to its end for which there was no instance.
@@ -84,17 +90,20 @@ impl Counter {
 
     /// A call of the instance has ended that received so many messages.
     pub(super) fn calls(&mut self, calls: u64) {
-        // Nobody else writes it, so that nothing has to be locked on the way.
-        let OwnCalls(own) = &*self.own;
-        own.store(own.load(Ordering::Relaxed) + calls, Ordering::Relaxed);
+        match self.own.as_deref() {
+            // Nobody else writes it, so that nothing has to be locked on the way.
+            Some(OwnCalls(own)) => own.store(own.load(Ordering::Relaxed) + calls, Ordering::Relaxed),
+            None => self.counts.lock().gone += calls,
+        }
     }
 }
 
 impl Drop for Counter {
     fn drop(&mut self) {
+        let Some(own) = &self.own else { return };
         let mut calls = self.counts.lock();
-        calls.gone += self.own.0.load(Ordering::Relaxed);
-        calls.live.retain(|live| !Arc::ptr_eq(live, &self.own));
+        calls.gone += own.0.load(Ordering::Relaxed);
+        calls.live.retain(|live| !Arc::ptr_eq(live, own));
     }
 }
 
@@ -112,6 +121,7 @@ mod tests {
         assert_eq!(counts.calls(), 3);
         drop(first);
         counts.call_without_instance();
-        assert_eq!((counts.calls(), counts.lock().live.len()), (4, 1));
+        counts.single().call();
+        assert_eq!((counts.calls(), counts.lock().live.len()), (5, 1));
     }
 }

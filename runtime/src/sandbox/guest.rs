@@ -19,7 +19,7 @@ use super::engine::SandboxEngine;
 use super::gauge::Gauge;
 use super::pool::Share;
 use super::told::once_told;
-use crate::host::{Buckets, GuestFacts, LogSink, Made, TotalMemory};
+use crate::host::{Buckets, GuestFacts, LogSink, Made, Secrets, TotalMemory};
 use crate::settings::GuestSettings;
 
 /// A guest: what the bus knows of it, whichever of its builds runs.
@@ -88,6 +88,7 @@ impl Guest {
             bus: self.bus.clone(),
             memory: TotalMemory::new(settings.limits.total_memory_bytes_max),
             config: settings.config.clone(),
+            secrets: Secrets::of(settings.env.iter().chain(&settings.config)),
             buckets: Arc::clone(&self.buckets),
             listener: OnceLock::new(),
             listened: Mutex::default(),

@@ -89,8 +89,11 @@ impl Drop for Admitted {
         if let Some(share) = &self.share {
             share.live.fetch_sub(1, Ordering::Relaxed);
         }
-        // The store is gone by now, and its memory with it.
-        self.pool.0.dropped.notify_waiters();
+        // The store is gone by now, and its memory with it. Who waits counts first and tries once more, then waits: so it is
+        // seen here, or sees what came free. Of an instance that is kept for a build it is not known whose share it was in.
+        if self.pool.0.slots.is_wanted() || self.share.as_ref().is_none_or(|share| share.slots.is_wanted()) {
+            self.pool.0.dropped.notify_waiters();
+        }
     }
 }
 

@@ -9,7 +9,6 @@ use super::engine::SandboxEngine;
 use super::folders;
 use crate::host::{
     GuestFacts, GuestOutput, GuestStream, HostState, LogSink, LogStream, MemoryLimiter, Phase, Reclaim,
-    Secrets,
 };
 use crate::limits;
 
@@ -24,8 +23,7 @@ pub(super) fn build(
     sink: &LogSink,
     share: Arc<dyn Reclaim>,
 ) -> wasmtime::Result<Store<HostState>> {
-    let secrets = Secrets::of(env.iter().map(|(key, value)| (key, value)).chain(&facts.config));
-    let output = GuestOutput::new(Arc::clone(&facts.name), Arc::clone(sink), secrets);
+    let output = GuestOutput::new(Arc::clone(&facts.name), Arc::clone(sink), facts.secrets.clone());
     let stream = |stream| GuestStream { output: Arc::clone(&output), stream };
     let mut wasi = WasiCtxBuilder::new();
     wasi.stdout(stream(LogStream::Stdout))
