@@ -46,6 +46,7 @@ impl Shared {
 }
 
 /// Checks a text that a sender chose for the outside of a message.
+#[inline]
 pub(crate) fn short(what: &str, text: &Option<Arc<str>>, bytes_max: usize) -> Result<(), SendError> {
     match text {
         Some(text) if text.len() > bytes_max => {

@@ -1,7 +1,6 @@
 //! What one worker has taken to run next. It still waits: it counts as pending, and goes back to the queue when it must.
 
 use std::collections::VecDeque;
-use std::hint::black_box;
 
 use crate::entry::Entry;
 use crate::statistics::{Padded, Tally};
@@ -34,16 +33,6 @@ impl Claim {
     /// Adds entries at the end, which still wait.
     pub(crate) fn fill(&self, fill: impl FnOnce(&mut VecDeque<Entry>)) {
         fill(&mut self.claimed.lock().entries);
-    }
-
-    /// Has the processor fetch what is claimed, all of it at once: the sender's core has it, and to wait for each message when its
-    /// turn comes takes as long as a good part of its call.
-    pub(crate) fn fetch(&self) {
-        let claimed = self.claimed.lock();
-        let seen =
-            claimed.entries.iter().fold(0, |seen: usize, entry| seen.wrapping_add(entry.message.look_over()));
-        // What is read must seem to be needed.
-        black_box(seen);
     }
 
     /// Whether nothing is claimed.

@@ -228,20 +228,6 @@ impl Message {
         }
     }
 
-    /// Reads a word of each of its cache lines. What comes out says nothing.
-    pub(crate) fn look_over(self: &Arc<Self>) -> usize {
-        let Self { id: _, destination, body, context, accepted_at: _, request, asks, waits, entries_waiting } =
-            &**self;
-        Arc::strong_count(self)
-            .wrapping_add(destination.as_str().len())
-            .wrapping_add(usize::from(body.payload.first().copied().unwrap_or(0)))
-            .wrapping_add(usize::from(body.options.is_some()))
-            .wrapping_add(context.hop_count as usize)
-            .wrapping_add(usize::from(request.is_some()))
-            .wrapping_add(usize::from(waits.is_some() ^ asks))
-            .wrapping_add(entries_waiting.load(Ordering::Relaxed))
-    }
-
     /// Counts an entry of this message into the queue; true for the first one.
     pub(crate) fn enter_queue(&self) -> bool {
         self.entries_waiting.fetch_add(1, Ordering::Relaxed) == 0

@@ -114,10 +114,7 @@ impl Seat {
         std::future::poll_fn(|cx| {
             loop {
                 match self.turn(cx, &mut idle_since) {
-                    Turn::Run(entry) => {
-                        self.claim.fetch();
-                        return Poll::Ready(Some(entry));
-                    }
+                    Turn::Run(entry) => return Poll::Ready(Some(entry)),
                     Turn::Leave => return Poll::Ready(None),
                     Turn::SleepUntil(until) => {
                         self.kit.forget_removed();

@@ -16,7 +16,7 @@ use crate::delivery::Delivery;
 use crate::entry::{Content, Entry, Target};
 use crate::kit::Kit;
 use crate::listener::{Ended, ListenerInstance};
-use crate::outcome::{Cause, FailureKind, Outcome};
+use crate::outcome::{Answer, Cause, FailureKind, Outcome};
 use crate::policy::OnFailure;
 use crate::queue::Lane;
 use crate::registration::{ListenerSet, Running, Slot};
@@ -235,13 +235,15 @@ impl Destination {
         }
         flight.count_delivered();
         let outcome = match outcome {
+            // The usual end: nothing of the answer is moved about for it.
+            Outcome::Done(Answer { reply: None, values, response }) => {
+                flight.complete(values, response);
+                self.count_end(flight, kit, over);
+                return (Settled::Ended, instance);
+            }
             Outcome::Done(answer) => match self.complete_at_once(flight, answer, manner) {
                 Ok(()) => {
-                    flight.now = Some(over);
-                    match kit {
-                        Some(kit) => kit.count_way(&self.counters.latencies, &flight.delivery, over),
-                        None => self.counters.latencies.record(&flight.delivery, over, Some(over)),
-                    }
+                    self.count_end(flight, kit, over);
                     return (Settled::Ended, instance);
                 }
                 // A reply may wait for room.
@@ -258,6 +260,15 @@ impl Destination {
         let end = matches!(settled, Settled::Ended).then(Instant::now);
         self.counters.latencies.record(&flight.delivery, over, end);
         (settled, instance)
+    }
+
+    /// Counts the way of a message that was settled when its call was over.
+    fn count_end(&self, flight: &mut Flight<'_>, kit: Option<&mut Kit>, over: Instant) {
+        flight.now = Some(over);
+        match kit {
+            Some(kit) => kit.count_way(&self.counters.latencies, &flight.delivery, over),
+            None => self.counters.latencies.record(&flight.delivery, over, Some(over)),
+        }
     }
 
     /// Writes what a worker has counted: it may wait now.
