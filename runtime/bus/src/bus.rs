@@ -203,6 +203,33 @@ impl Bus {
         self.destinations().iter().filter_map(|name| self.statistics(name.as_str())).collect()
     }
 
+    /// Measures the stages of the calls at a destination from now on, from zero: they stand in its statistics.
+    ///
+    /// It costs each call a look at the clock, one more where an instance is made, and what it takes to count. A destination
+    /// of which nobody asked it pays nothing. It does not end before the destination does.
+    ///
+    /// # Errors
+    /// When there is none of this name.
+    ///
+    /// # Examples
+    /// ```
+    /// # use sandbus_bus::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let bus = Bus::new(BusConfig::default());
+    /// # bus.create(DestinationConfig::serial("orders")?)?;
+    /// # bus.register("orders", listener_fn("stock", |_| async { Outcome::done() }))?;
+    /// bus.measure_stages("orders")?;
+    /// bus.send("orders", Outgoing::text("A1")).await?;
+    /// bus.idle().await;
+    /// let stages = bus.statistics("orders").and_then(|now| now.stages).ok_or("they were asked for")?;
+    /// assert_eq!(stages.guest.map(|guest| guest.spread.count), Some(1));
+    /// # Ok(()) }
+    /// ```
+    pub fn measure_stages(&self, destination: &str) -> Result<(), DestinationError> {
+        self.existing_ranks(destination)?.iter().for_each(|found| found.measure_stages());
+        Ok(())
+    }
+
     /// The dead letters that are kept under a name, the oldest first; none where there is no such destination.
     ///
     /// # Examples

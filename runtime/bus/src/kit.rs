@@ -7,7 +7,7 @@ use crate::delivery::Delivery;
 use crate::listener::{ListenerInstance, Usage};
 use crate::outcome::FailureKind;
 use crate::registration::{Running, Slot};
-use crate::statistics::{Latencies, StagedCalls, StagedLatencies};
+use crate::statistics::{Latencies, Moments, StageCounters, StagedCalls, StagedLatencies, StagedStages};
 use crate::sync::Instant;
 
 /// What one worker owns.
@@ -21,6 +21,8 @@ pub(crate) struct Kit {
     /// The listener whose calls this worker makes. It counts as running from the first of a row of calls to the last.
     calling: Option<Running<Arc<Slot>>>,
     latencies: StagedLatencies,
+    /// Boxed, because they are measured so seldom.
+    stages: Option<Box<StagedStages>>,
     /// Whether one of the instances took several messages in one call, at the last look.
     batches: bool,
 }
@@ -47,6 +49,7 @@ impl Kit {
             held: Vec::new(),
             calling: None,
             latencies: StagedLatencies::default(),
+            stages: None,
             batches: false,
         }
     }
@@ -126,9 +129,17 @@ impl Kit {
         self.latencies.record(latencies, delivery, over);
     }
 
+    /// Counts the stages of a call, where they are measured.
+    pub(crate) fn count_stages(&mut self, to: &StageCounters, delivery: &Delivery, moments: &Moments) {
+        self.stages.get_or_insert_default().record(to, delivery, moments);
+    }
+
     /// Writes what is counted and not written: before anything is waited for.
     pub(crate) fn write(&mut self, latencies: &Latencies) {
         self.latencies.write(latencies);
+        if let (Some(staged), Some(stages)) = (&mut self.stages, latencies.stages()) {
+            staged.write(stages);
+        }
         self.held.iter_mut().for_each(|held| held.calls.write(&held.slot.counters));
     }
 

@@ -146,7 +146,9 @@ pub use rest::ShutdownReport;
 pub use schedule::{Misfire, Overlap, ScheduleConfig, ScheduleError, ScheduleState, ScheduleStatus, Trigger};
 pub use sender::{DestinationRequester, DestinationSender, RequestMode};
 pub use settlement::{Jitter, RetryOn, RetryPolicy, Settlement, settle};
-pub use statistics::{DestinationStatistics, DropReason, ListenerStatistics, Quantiles, RejectReason};
+pub use statistics::{
+    DestinationStatistics, DropReason, ListenerStatistics, Quantiles, RejectReason, Stage, Stages,
+};
 pub use trace::{ContextError, Identity, Trace};
 pub use tracked::{SendEnd, TrackedSend};
 pub use types::{CustomType, DestinationType};

@@ -114,7 +114,8 @@ pub const WORK_TIME_MAX: Duration = Duration::from_micros(500);
 /// Turns of workers that run within each other on one thread, because a sender who waits lends its thread and the listener asks
 /// another one in its turn. Each takes some KiB of the stack, which may be that of a guest's call; beyond it workers are woken.
 pub const LENT_TURNS_NESTED_MAX: u32 = 4;
-/// Bytes of one histogram: a destination has three once it is used, a guest that listens there one.
+/// Bytes of one histogram: a destination has three once it is used and five more where its stages are measured, a guest that
+/// listens there one.
 pub const HISTOGRAM_BYTES_MAX: usize = 4 << 10;
 /// A latency beyond it counts as this much in a histogram: three days, longer than a weekend.
 pub const LATENCY_COUNTED_MAX: Duration = Duration::from_nanos((1 << 48) - 1);

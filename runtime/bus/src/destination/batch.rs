@@ -158,7 +158,8 @@ impl Destination {
         let usage = Share::of(usage, outcomes.len());
         let rest = self.settle_done(&mut flight, outcomes, &usage, over, kit);
         if rest.is_empty() {
-            kit.now = Some(over);
+            // Where the stages are measured, this one is over later.
+            kit.now = self.counters.latencies.stages().is_none().then_some(over);
             return;
         }
         kit.write(&self.counters.latencies);
@@ -220,6 +221,7 @@ impl Destination {
             lanes.extend(book.lane);
             if let Some(delivery) = batch.deliveries.get(index) {
                 kit.count_way(&self.counters.latencies, delivery, over);
+                self.measure(delivery, Some(&mut *kit), None, over, true);
                 if let Some(request) = &delivery.message.request {
                     request.settled(None);
                 }
@@ -246,6 +248,7 @@ impl Destination {
         flight.count_delivered();
         let settled = self.settle(&mut flight, &turn, outcome, usage, Manner::Worker(worker)).await;
         let end = matches!(settled, Settled::Ended).then(Instant::now);
+        self.measure(&flight.delivery, None, None, over, end.is_some());
         self.counters.latencies.record(&flight.delivery, over, end);
         flight.settled();
         match settled {

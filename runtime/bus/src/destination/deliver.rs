@@ -8,16 +8,15 @@ use std::task::Poll;
 
 use super::flight::{Flight, Turn};
 use super::settle::{Manner, Settled};
-use super::{Destination, Life, State};
+use super::{Destination, State};
 use crate::breaker::Changed;
 use crate::call::{First, Stopped, begin, guarded, guarded_on};
 use crate::dead_letter::DeadLetterReason;
 use crate::delivery::Delivery;
-use crate::entry::{Content, Entry, Target};
+use crate::entry::{Entry, Target};
 use crate::kit::Kit;
 use crate::listener::{Ended, ListenerInstance};
 use crate::outcome::{Answer, Cause, FailureKind, Outcome};
-use crate::policy::OnFailure;
 use crate::queue::Lane;
 use crate::registration::{ListenerSet, Running, Slot};
 use crate::statistics::Tally;
@@ -76,34 +75,6 @@ impl Destination {
         }
     }
 
-    /// Keeps what a listener that is not called for a while is owed; false when it may be called again by now.
-    fn put_aside(&self, flight: &mut Flight<'_>, turn: &Turn<'_>) -> bool {
-        let mut state = self.state();
-        // Under the lock, under which what stands aside comes back.
-        if state.life != Life::Open || !turn.slot.breaker.is_open() || turn.slot.is_removed() {
-            return false;
-        }
-        let entry = flight.entry_for(Target { stood_aside: true, ..turn.target() });
-        state.queue.push_aside(&turn.slot, entry);
-        waits_again(state, flight);
-        true
-    }
-
-    /// Keeps what a listener is owed behind what stood aside for it and came back while this entry ran; false when nothing
-    /// of that is left.
-    fn put_behind(&self, flight: &mut Flight<'_>, turn: &Turn<'_>) -> bool {
-        let mut state = self.state();
-        if state.life != Life::Open || turn.slot.is_removed() {
-            return false;
-        }
-        let entry = flight.entry_for(Target { stood_aside: true, ..turn.target() });
-        let is_behind = state.queue.push_behind(&turn.slot, entry);
-        if is_behind {
-            waits_again(state, flight);
-        }
-        is_behind
-    }
-
     /// Makes dead letters of an entry whose turn came too late.
     fn expire(&self, mut flight: Flight<'_>) {
         let config = self.config();
@@ -123,63 +94,6 @@ impl Destination {
         let mut state = self.state();
         let freed = state.queue.leave_lane(lane);
         self.rouse(state, usize::from(freed));
-    }
-
-    /// Keeps an entry of the queue for its retries, in the place that it had; what cannot wait any more is settled.
-    pub(super) fn put_back(&self, mut flight: Flight<'_>, later: Vec<Target>) {
-        let (message, values, listeners) =
-            (Arc::clone(&flight.delivery.message), flight.delivery.values.clone(), flight.listeners);
-        let content = Content { message: &message, values: &values };
-        let mut state = self.state();
-        let config = Arc::clone(&state.config);
-        // A listener may have been removed, or the destination closed, while the calls ran.
-        let (removed, mut kept): (Vec<Target>, Vec<Target>) =
-            later.into_iter().partition(|target| target.slot.is_removed());
-        if state.life == Life::Open && !kept.is_empty() {
-            flight.runs_no_more(kept.len() as u64);
-            let entry = flight.entry_again(std::mem::take(&mut kept));
-            if self.destination_type == DestinationType::Serial && config.on_failure == OnFailure::Block {
-                // What this worker has claimed besides comes after the message that blocks.
-                state.gather();
-                state.queue.push_blocking(entry);
-            } else {
-                state.queue.push_waiting(entry, Instant::now());
-            }
-        }
-        drop(state);
-        for target in &removed {
-            self.settle_removed(content, target, listeners, &config);
-        }
-        self.bury_all(content, &kept, DeadLetterReason::Closed, &config);
-        flight.runs_no_more((removed.len() + kept.len()) as u64);
-    }
-
-    /// Has a delivery that a sender's task began wait for its retry in the queue, where it never was: if there is room. It is an
-    /// entry of its own, as every delivery of a parallel destination is, and at once: the sender may go away at its next
-    /// listener.
-    pub(super) fn put_in(self: &Arc<Self>, flight: &Flight<'_>, target: Target) {
-        let mut state = self.state();
-        let config = Arc::clone(&state.config);
-        let bytes = flight.delivery.message.size_bytes();
-        let refused = if state.life != Life::Open {
-            Some(DeadLetterReason::Closed)
-        } else {
-            state.no_room(&self.name, 1, bytes).map(|_| DeadLetterReason::QueueFull)
-        };
-        if !target.slot.is_removed() && refused.is_none() {
-            state.queue.push_waiting(flight.entry_for(target), Instant::now());
-            flight.runs_no_more(1);
-            drop(state);
-            return self.rouse_for_retry();
-        }
-        drop(state);
-        match refused {
-            Some(reason) if !target.slot.is_removed() => {
-                self.bury_all(flight.content(), &[target], reason, &config);
-            }
-            _ => self.settle_removed(flight.content(), &target, flight.listeners, &config),
-        }
-        flight.runs_no_more(1);
     }
 
     /// Makes one call and settles it. Gives back the instance if it may be used again. `kit`: the worker's, where one makes it.
@@ -217,11 +131,12 @@ impl Destination {
             return (Settled::Ended, None);
         }
         flight.begin(turn, manner);
+        let mut in_hand = None;
         let Ended { outcome, usage, mut instance } = if self.hooks.at_delivery() {
             // Boxed: hooks that are not there must not make the future of every delivery larger.
-            Box::pin(self.call_processed(slot, instance, &flight.delivery, &mut kit)).await
+            Box::pin(self.call_processed(slot, instance, &flight.delivery, &mut kit, &mut in_hand)).await
         } else {
-            self.call(slot, instance, &flight.delivery, &mut kit).await
+            self.call(slot, instance, &flight.delivery, &mut kit, &mut in_hand).await
         };
         let over = Instant::now();
         let failure = outcome.failure();
@@ -238,12 +153,12 @@ impl Destination {
             // The usual end: nothing of the answer is moved about for it.
             Outcome::Done(Answer { reply: None, values, response }) => {
                 flight.complete(values, response);
-                self.count_end(flight, kit, over);
+                self.count_end(flight, kit, in_hand, over);
                 return (Settled::Ended, instance);
             }
             Outcome::Done(answer) => match self.complete_at_once(flight, answer, manner) {
                 Ok(()) => {
-                    self.count_end(flight, kit, over);
+                    self.count_end(flight, kit, in_hand, over);
                     return (Settled::Ended, instance);
                 }
                 // A reply may wait for room.
@@ -258,13 +173,21 @@ impl Destination {
         // Boxed, as all that comes seldom: each worker has room for the largest of what it awaits, for as long as it is there.
         let settled = Box::pin(self.settle(flight, turn, outcome, usage, manner)).await;
         let end = matches!(settled, Settled::Ended).then(Instant::now);
+        self.measure(&flight.delivery, None, in_hand, over, end.is_some());
         self.counters.latencies.record(&flight.delivery, over, end);
         (settled, instance)
     }
 
     /// Counts the way of a message that was settled when its call was over.
-    fn count_end(&self, flight: &mut Flight<'_>, kit: Option<&mut Kit>, over: Instant) {
-        flight.now = Some(over);
+    fn count_end(
+        &self,
+        flight: &mut Flight<'_>,
+        mut kit: Option<&mut Kit>,
+        in_hand: Option<Instant>,
+        over: Instant,
+    ) {
+        let measured = self.measure(&flight.delivery, kit.as_deref_mut(), in_hand, over, true);
+        flight.now = Some(measured.unwrap_or(over));
         match kit {
             Some(kit) => kit.count_way(&self.counters.latencies, &flight.delivery, over),
             None => self.counters.latencies.record(&flight.delivery, over, Some(over)),
@@ -321,18 +244,22 @@ impl Destination {
         self.rouse(state, ready);
     }
 
+    /// Makes a call. `in_hand`: when an instance was made for it, where that is measured.
     pub(crate) async fn call(
         &self,
         slot: &Arc<Slot>,
         instance: Option<Box<dyn ListenerInstance>>,
         delivery: &Delivery,
         kit: &mut Option<&mut Kit>,
+        in_hand: &mut Option<Instant>,
     ) -> Ended {
         let instance = match instance {
             Some(instance) => instance,
             None => {
                 self.write(kit);
-                match Box::pin(self.make_instance(slot, delivery)).await {
+                let made = Box::pin(self.make_instance(slot, delivery)).await;
+                *in_hand = self.measured_now();
+                match made {
                     Ok(instance) => instance,
                     Err(outcome) => return not_received(slot, delivery, outcome),
                 }
@@ -369,14 +296,6 @@ impl Destination {
             Err(stopped) => Err(stopped.outcome()),
         }
     }
-}
-
-/// Counts the delivery whose turn it was as waiting: it is in the queue again.
-fn waits_again(state: MutexGuard<'_, State>, flight: &mut Flight<'_>) {
-    flight.runs_no_more(1);
-    drop(state);
-    flight.keep_lane();
-    flight.settled();
 }
 
 /// The end of a delivery of whose fault only its listener can be told: there is no instance, or none any more.

@@ -11,6 +11,8 @@ mod inline;
 mod letters;
 mod life;
 mod listeners;
+mod measure;
+mod put;
 mod rank;
 mod receivers;
 mod redrive;

@@ -1,7 +1,7 @@
 //! What a reader sees of a destination: its statistics. Reading changes nothing.
 
 use super::{Destination, Life, State};
-use crate::statistics::{Counter, Counters, DestinationStatistics, OwnCounter, Tally};
+use crate::statistics::{Counter, Counters, DestinationStatistics, OwnCounter, StageCounters, Tally};
 use crate::sync::Instant;
 
 impl Destination {
@@ -46,6 +46,7 @@ impl Destination {
             queue_wait,
             call,
             end_to_end,
+            stages: counters.latencies.stages().map(StageCounters::read),
             delivered: counters.delivered.get() + state.tallied(|tally| &tally.delivered),
             completed,
             reported,

@@ -10,6 +10,7 @@ use crate::kit::Kit;
 use crate::listener::{Ended, ListenerInstance, Usage};
 use crate::outcome::{Cause, Fault, Outcome};
 use crate::registration::Slot;
+use crate::sync::Instant;
 
 /// Runs around every delivery: on each type of destination, in direct mode, at each attempt.
 ///
@@ -123,6 +124,7 @@ impl Destination {
         instance: Option<Box<dyn ListenerInstance>>,
         delivery: &Delivery,
         kit: &mut Option<&mut Kit>,
+        in_hand: &mut Option<Instant>,
     ) -> Ended {
         let mut inbound = self.hooks.inbound(delivery);
         if let Err(text) = inbound.before() {
@@ -130,7 +132,7 @@ impl Destination {
             let outcome = inbound.after(failed(&text));
             return Ended { outcome, usage: Usage::default(), instance };
         }
-        let ended = self.call(slot, instance, &inbound.delivery, kit).await;
+        let ended = self.call(slot, instance, &inbound.delivery, kit, in_hand).await;
         Ended { outcome: inbound.after(ended.outcome), ..ended }
     }
 }

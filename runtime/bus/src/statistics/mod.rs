@@ -6,6 +6,7 @@ mod histogram;
 mod reasons;
 mod snapshot;
 mod staged;
+mod stages;
 mod tally;
 
 use std::collections::BTreeMap;
@@ -15,14 +16,15 @@ use crate::delivery::Delivery;
 use crate::limits::FAILURE_KINDS;
 use crate::listener::Usage;
 use crate::outcome::FailureKind;
-use crate::sync::{AtomicU64, Instant, Ordering};
+use crate::sync::{AtomicU64, Instant, OnceLock, Ordering};
 use histogram::{FuelHistogram, LatencyHistogram};
 
 pub(crate) use staged::{StagedCalls, StagedLatencies};
+pub(crate) use stages::{Moments, StageCounters, StagedStages};
 pub(crate) use tally::{OwnCounter, Tally};
 
 pub use reasons::{DropReason, RejectReason};
-pub use snapshot::{DestinationStatistics, ListenerStatistics, Quantiles};
+pub use snapshot::{DestinationStatistics, ListenerStatistics, Quantiles, Stage, Stages};
 
 /// One counter. Whoever reads it sees all that was counted elsewhere before what it counts; on most processors that costs
 /// nothing.
@@ -72,6 +74,8 @@ pub(crate) struct Latencies {
     call: LatencyHistogram,
     /// From acceptance until a pair that was called is settled.
     end_to_end: LatencyHistogram,
+    /// The stages of the calls; none as long as nobody asked for them.
+    stages: OnceLock<Box<StageCounters>>,
 }
 
 impl Latencies {
@@ -90,6 +94,16 @@ impl Latencies {
     /// How the wait in the queue, the calls and the whole way are spread.
     pub(crate) fn read(&self) -> [Option<Quantiles<Duration>>; 3] {
         self.all().map(LatencyHistogram::read)
+    }
+
+    /// From now on the stages are measured, from zero.
+    pub(crate) fn begin_stages(&self) {
+        self.stages.get_or_init(Box::default).reset();
+    }
+
+    /// Where the stages are counted, if they are.
+    pub(crate) fn stages(&self) -> Option<&StageCounters> {
+        self.stages.get().map(|stages| &**stages)
     }
 
     fn all(&self) -> [&LatencyHistogram; 3] {
@@ -198,6 +212,7 @@ impl Counters {
             .chain(&self.door.rejected)
             .for_each(Counter::reset);
         self.latencies.all().into_iter().for_each(LatencyHistogram::reset);
+        self.latencies.stages().into_iter().for_each(StageCounters::reset);
     }
 }
 

@@ -46,6 +46,69 @@ impl<T> Quantiles<T> {
     }
 }
 
+/// One stage of the calls at a destination.
+///
+/// # Examples
+/// ```
+/// # use sandbus_bus::*;
+/// # use std::time::Duration;
+/// let ms = Duration::from_millis;
+/// let spread = Quantiles { p50: ms(1), p90: ms(2), p99: ms(2), max: ms(2), count: 4 };
+/// let guest = Stage { spread, total: ms(6) };
+/// assert_eq!(guest.mean(), Duration::from_micros(1_500));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stage {
+    /// How long it took.
+    pub spread: Quantiles<Duration>,
+    /// How long it took all calls together.
+    pub total: Duration,
+}
+
+impl Stage {
+    /// How long it took a call on average.
+    #[must_use]
+    pub fn mean(&self) -> Duration {
+        self.total.div_f64(self.spread.count.max(1) as f64)
+    }
+}
+
+/// The stages of the calls at a destination, and the whole way; see [`Bus::measure_stages`](crate::Bus::measure_stages).
+///
+/// For a pair whose first attempt was its last one, on a worker, the first four make up the fifth. None stands where
+/// nothing was recorded.
+///
+/// # Examples
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use sandbus_bus::*;
+/// # let bus = Bus::new(BusConfig::default());
+/// # bus.create(DestinationConfig::serial("orders")?)?;
+/// # bus.register("orders", listener_fn("stock", |_| async { Outcome::done() }))?;
+/// bus.measure_stages("orders")?;
+/// bus.send("orders", Outgoing::text("A1")).await?;
+/// bus.idle().await;
+/// let stages = bus.statistics("orders").and_then(|now| now.stages).ok_or("they were asked for")?;
+/// let total = |stage: Option<Stage>| stage.map(|stage| stage.total).unwrap_or_default();
+/// let parts = [stages.queue_wait, stages.instance, stages.guest, stages.settle].map(total);
+/// assert_eq!(parts.into_iter().sum::<std::time::Duration>(), total(stages.end_to_end));
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stages {
+    /// From acceptance until the first call of each listener begins, where workers make the calls.
+    pub queue_wait: Option<Stage>,
+    /// From the beginning of a call until its instance is there: the wait for room for one, and the making. Nothing where the
+    /// caller has one already.
+    pub instance: Option<Stage>,
+    /// From then on until the call is over. For each message of a batch, that of the whole batch.
+    pub guest: Option<Stage>,
+    /// From the end of the call until it is settled: counted, its reply sent, its retry decided, its dead letter kept.
+    pub settle: Option<Stage>,
+    /// From acceptance until the pair is settled for good, other attempts and what lies between them included.
+    pub end_to_end: Option<Stage>,
+}
+
 /// A listener at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListenerStatistics {
@@ -133,6 +196,8 @@ pub struct DestinationStatistics {
     /// From a message's acceptance to the settlement of each pair whose last call has ended, all attempts and the waiting
     /// between them included. Pairs whose turn never came are not in it.
     pub end_to_end: Option<Quantiles<Duration>>,
+    /// The stages of its calls; none where nobody asked for them.
+    pub stages: Option<Stages>,
     /// Messages that the bus took on.
     pub accepted: u64,
     /// Messages that it did not take on again, because it remembers their dedup key.

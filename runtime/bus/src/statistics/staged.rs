@@ -22,7 +22,7 @@ pub(super) struct Run {
 
 impl Run {
     /// Adds a figure; what is given back begins no longer and is to be written.
-    fn add(&mut self, figure: u64) -> Option<Run> {
+    pub(super) fn add(&mut self, figure: u64) -> Option<Run> {
         if (self.start..self.end).contains(&figure) {
             self.count += 1;
             self.max = self.max.max(figure);
@@ -38,7 +38,7 @@ impl Run {
         (before.count > 0).then_some(before)
     }
 
-    fn take(&mut self) -> Option<Run> {
+    pub(super) fn take(&mut self) -> Option<Run> {
         (self.count > 0).then(|| std::mem::take(self))
     }
 

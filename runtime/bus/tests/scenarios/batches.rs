@@ -511,3 +511,24 @@ async fn redriven_dead_letters_come_together_as_first_attempts() {
     assert_eq!(figures(&bus, "t/s").completed, 7);
     assert!(notes.all().iter().any(|note| note.contains('+')), "{:?}", notes.all());
 }
+
+#[tokio::test(start_paused = true)]
+async fn stages_of_a_batch_are_told_for_each_of_its_messages() {
+    // Each of them waited for the whole call, also the one that is refused behind the others.
+    let notes = Notes::default();
+    let end = |delivery: &Delivery| match delivery.text() {
+        Some("3") => Outcome::refused("no"),
+        _ => Outcome::done(),
+    };
+    let config = with(serial("t/s"), |config| config.on_failure = OnFailure::Skip);
+    let bus = waiting(config, Together::new(&notes, end), &SEVEN).await;
+    bus.measure_stages("t/s").unwrap();
+    bus.resume("t/s").unwrap();
+    settled(&bus).await;
+    assert!(notes.all().iter().any(|note| note.contains('+')), "{:?}", notes.all());
+    let stages = figures(&bus, "t/s").stages.unwrap();
+    let parts = [stages.queue_wait, stages.instance, stages.guest, stages.settle].map(Option::unwrap);
+    assert_eq!(parts.map(|stage| stage.spread.count), [7; 4]);
+    let end_to_end = stages.end_to_end.unwrap();
+    assert_eq!(parts.iter().map(|stage| stage.total).sum::<Duration>(), end_to_end.total);
+}

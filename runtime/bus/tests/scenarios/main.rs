@@ -28,6 +28,7 @@ mod ranking;
 mod readiness;
 mod registry;
 mod snapshots;
+mod stages;
 mod statistics;
 mod sync;
 mod tracked;
