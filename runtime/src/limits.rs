@@ -157,3 +157,23 @@ pub const FILE_GRANTS_MAX: usize = 16;
 pub const FILE_GRANT_BYTES_MAX: usize = 255;
 /// Destinations that a guest has made and not removed.
 pub const GUEST_DESTINATIONS_MAX: usize = 64;
+/// Messages that one bench may send: hours of it at the fastest.
+pub const BENCH_MESSAGES_MAX: u64 = 1_000_000_000;
+/// How long a bench sends when it is not told: long enough for its quantiles to settle, short enough to wait for.
+pub const BENCH_DURATION: Duration = Duration::from_secs(3);
+/// The longest that a bench, or its warm-up, may send.
+pub const BENCH_DURATION_MAX: Duration = Duration::from_secs(24 * 3_600);
+/// Senders of a bench: a quarter of those that may wait for answers at once, so that those of guests find room.
+pub const BENCH_SENDERS_MAX: u64 = 1_024;
+/// Messages that a bench may be told to send in a second: more than the bus takes on in one.
+pub const BENCH_PER_SECOND_MAX: u64 = 10_000_000;
+/// Bytes of a bench's payload when it is not told: a small message, as in the project's own benches.
+pub const BENCH_PAYLOAD_BYTES: u64 = 64;
+/// How late a send of a bench with a rate may begin and be on time: timers go no finer than a millisecond.
+pub const BENCH_LATE_MAX: Duration = Duration::from_millis(2);
+/// How long a sender of a bench waits for room in a queue: as long as nothing moves for so long, nothing will.
+pub const BENCH_ROOM_WAIT: Duration = Duration::from_secs(10);
+/// How long a bench that sends for a time waits afterwards for what still waits in queues; then it says how much is left.
+pub const BENCH_DRAIN: Duration = Duration::from_secs(60);
+/// Bytes of a former result that a bench is compared with: a result has some kilobytes.
+pub const BENCH_RESULT_BYTES_MAX: u64 = 1 << 20;

@@ -32,7 +32,7 @@ fn completions_know_every_command() {
     let place = Place::new();
     for shell in ["bash", "zsh", "fish"] {
         let script = place.run(&format!("completions {shell}")).ended(0).stdout;
-        for command in ["run", "call", "inspect", "check-config", "completions"] {
+        for command in ["run", "call", "bench", "inspect", "check-config", "completions"] {
             assert!(script.contains(command), "{shell}: {command}");
         }
     }

@@ -18,6 +18,8 @@ fn every_command_answers_with_documents_of_its_kind() {
         ("call", "call guests/zoo.wasm noop --json", 0),
         ("call", "call guests/zoo.wasm 'panic oh' --json", 10),
         ("call", "call guests/zoo.wasm 'refuse no' --json", 9),
+        ("bench", "bench t --source guests/noop.wasm --dest t=serial -n 10 --json", 0),
+        ("bench", "bench t 'refuse no' --source guests/zoo.wasm --dest t=serial -n 10 --json", 1),
         ("inspect", "inspect guests/noop.wasm --json", 0),
         ("inspect", "inspect guests/noop.wasm --suggest --json", 0),
         ("check-config", "check-config sample-guests/tour --json", 0),
@@ -51,6 +53,7 @@ fn an_error_is_one_line_on_stderr_with_code_exit_and_message() {
         ("run --no-such-flag --json", 2, "SB0902"),
         ("call nowhere.wasm x --json", 4, "SB0201"),
         ("call guests/zoo.wasm 'refuse no' --json", 9, "SB0301"),
+        ("bench t --dest t=serial -n 1 --json", 7, "SB0402"),
         ("run guests/noop.wasm --dest e=synchronous,paused=true --send e=x --json", 7, "SB0411"),
     ];
     for (line, exit, code) in cases {

@@ -10,6 +10,8 @@ mod golden;
 
 mod bad_component;
 mod bad_input;
+mod bench;
+mod bench_errors;
 mod call;
 mod commands;
 mod faults;

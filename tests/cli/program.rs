@@ -52,12 +52,12 @@ impl Place {
         entries.map(|entry| entry.expect("an entry").path()).collect()
     }
 
-    /// The program with these arguments, written as in a shell. `run` gets a state directory here, so that the samples stay
+    /// The program with these arguments, written as in a shell. `run` and `bench` get a state directory here, so that the samples stay
     /// as they are, and a cache that all tests share.
     pub(crate) fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sandbus-under-test"));
         command.arg0("sandbus").args(words(line)).current_dir(self.path());
-        if line.starts_with("run") && !line.contains("--dry-run") {
+        if ["run", "bench"].iter().any(|name| line.starts_with(name)) && !line.contains("--dry-run") {
             let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled-cli");
             command.arg("--set").arg(format!("runtime.state-dir={}", self.path().join("state").display()));
             command.arg("--set").arg(format!("runtime.compile-cache={}", cache.display()));

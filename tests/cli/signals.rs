@@ -53,6 +53,7 @@ fn a_closed_stdout_ends_every_command_with_141_and_without_a_word() {
         "completions bash",
         "call guests/zoo.wasm 'echo hi' -q",
         "run --dest t=serial --dry-run",
+        "bench t --source guests/noop.wasm --dest t=serial -n 1 -q",
         "run --dest t=serial --send t=x --print t --until signal -q",
     ];
     for line in commands {

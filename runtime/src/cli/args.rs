@@ -51,6 +51,9 @@ pub(super) enum Command {
     Run(Run),
     /// Run one guest on one message, on a bus of its own
     Call(Call),
+    /// Send many messages, and say how long each stage of their way takes
+    // Boxed: it has many flags, and the others need not be larger for it.
+    Bench(Box<Bench>),
     /// Say what a component is, what it needs, and whether it loads
     Inspect(Inspect),
     /// Check a manifest
@@ -68,12 +71,8 @@ pub(super) struct Run {
     /// A manifest, a folder with one, or components; with one component and one `--dest` it listens there
     #[arg(value_name = "SOURCE")]
     pub(super) sources: Vec<PathBuf>,
-    /// Add a guest: NAME=FILE,key=value,… with the manifest's keys
-    #[arg(long = "guest", value_name = "SPEC")]
-    pub(super) guests: Vec<String>,
-    /// Add a destination: NAME=TYPE,key=value,… with the manifest's keys
-    #[arg(long = "dest", value_name = "SPEC")]
-    pub(super) destinations: Vec<String>,
+    #[command(flatten)]
+    pub(super) built: Built,
     /// Send a message once everything is active; then end when idle
     #[arg(long = "send", value_name = "DEST=PAYLOAD")]
     pub(super) sends: Vec<String>,
@@ -83,6 +82,23 @@ pub(super) struct Run {
     /// How long to run: `idle`, a duration such as `30s`, or `signal`
     #[arg(long, value_name = "WHEN")]
     pub(super) until: Option<String>,
+    /// Print the manifest that equals the flags, and run nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    // Last: its heading would stand over the flags behind it, too.
+    #[command(flatten)]
+    pub(super) send_flags: SendFlags,
+}
+
+/// What is built beside a manifest, or without one.
+#[derive(Debug, Args)]
+pub(super) struct Built {
+    /// Add a guest: NAME=FILE,key=value,… with the manifest's keys
+    #[arg(long = "guest", value_name = "SPEC")]
+    pub(super) guests: Vec<String>,
+    /// Add a destination: NAME=TYPE,key=value,… with the manifest's keys
+    #[arg(long = "dest", value_name = "SPEC")]
+    pub(super) destinations: Vec<String>,
     /// Set any key of the manifest
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(super) settings: Vec<String>,
@@ -95,12 +111,6 @@ pub(super) struct Run {
     /// Deadline per call, for every guest
     #[arg(long, value_name = "DUR")]
     pub(super) deadline: Option<String>,
-    /// Print the manifest that equals the flags, and run nothing
-    #[arg(long)]
-    pub(super) dry_run: bool,
-    // Last: its heading would stand over the flags behind it, too.
-    #[command(flatten)]
-    pub(super) send_flags: SendFlags,
 }
 
 /// What is asked for each message of `--send`.
@@ -167,6 +177,71 @@ pub(super) struct Call {
     pub(super) repeat: u32,
 }
 
+/// `sandbus bench`
+#[derive(Debug, Args)]
+pub(super) struct Bench {
+    /// Where the messages go
+    #[arg(value_name = "DEST")]
+    pub(super) destination: String,
+    /// The payload of each: text, @file, or - for standard input
+    pub(super) payload: Option<String>,
+    /// Send and forget, or wait for each answer
+    #[arg(long, value_enum, default_value = "send", value_name = "MODE")]
+    pub(super) mode: Mode,
+    /// So many messages, of all senders together
+    #[arg(short = 'n', value_name = "COUNT", conflicts_with = "duration")]
+    pub(super) count: Option<String>,
+    /// For so long; 3s where nothing is said
+    #[arg(long, value_name = "DUR")]
+    pub(super) duration: Option<String>,
+    /// Payloads of so many bytes, where none is given; else 64
+    #[arg(long, value_name = "SIZE", conflicts_with = "payload")]
+    pub(super) size: Option<String>,
+    /// So many senders side by side; else 1
+    #[arg(long, value_name = "N")]
+    pub(super) senders: Option<String>,
+    /// So many messages in a second, whether or not they are dealt with; else as many as get in
+    #[arg(long, value_name = "PER_SEC")]
+    pub(super) rate: Option<String>,
+    /// Do the same for so long before, and count none of it
+    #[arg(long, value_name = "DUR")]
+    pub(super) warmup: Option<String>,
+    /// A value of each message: KEY=TEXT, or KEY:TYPE=VALUE with int, float, bool or bytes
+    #[arg(long = "value", value_name = "K=V")]
+    pub(super) values: Vec<String>,
+    /// Their content type; guessed from the payload where it is not given
+    #[arg(long = "type", value_name = "MIME")]
+    pub(super) content_type: Option<String>,
+    /// Write the stages there, one in a line
+    #[arg(long, value_name = "FILE")]
+    pub(super) csv: Option<PathBuf>,
+    /// A former result, of --json or --csv: print what each figure is of it
+    #[arg(long, value_name = "FILE")]
+    pub(super) compare: Option<PathBuf>,
+    /// A manifest, a folder with one, or a component; with one component and one `--dest` it listens there
+    #[arg(long = "source", value_name = "SOURCE")]
+    pub(super) sources: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) built: Built,
+}
+
+/// What the senders of `bench` do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Mode {
+    Send,
+    Request,
+}
+
+impl Mode {
+    /// The name as it is typed and printed.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Mode::Send => "send",
+            Mode::Request => "request",
+        }
+    }
+}
+
 /// `sandbus inspect`
 #[derive(Debug, Args)]
 pub(super) struct Inspect {
@@ -193,6 +268,7 @@ pub(super) fn overview() -> String {
      \n\
      \x20 run [SOURCE]…          run guests and destinations, from a manifest or from flags\n\
      \x20 call <GUEST> [PAYLOAD] run one guest on one message, on a bus of its own\n\
+     \x20 bench <DEST> [PAYLOAD] send many messages, and say how long each stage of their way takes\n\
      \x20 inspect <GUEST>        say what a component is, what it needs, and whether it loads\n\
      \x20 check-config [FILE]    check a manifest\n\
      \x20 completions <SHELL>    print a completion script\n\

@@ -13,7 +13,7 @@ use serde_json::{Map, Value as Json, json};
 use super::args::{Call, Global};
 use super::faults;
 use super::output::Output;
-use super::payload::{Payload, destination_and_payload, pair, value};
+use super::payload::{Payload, destination_and_payload, pair, put_values};
 use super::problems::{build_problem, failure_code, send_problem, start_problem};
 use super::summary::thousands;
 use crate::codec::payload_to_json;
@@ -111,13 +111,7 @@ pub(super) fn guest_name(stem: &str) -> String {
 
 fn message(call: &Call) -> Result<Outgoing, Problems> {
     let mut message = Payload::read(&call.payload)?.message(call.content_type.as_deref());
-    for typed in &call.values {
-        let (key, value) = value(typed)?;
-        message
-            .values
-            .put(key, value)
-            .map_err(|error| Problem::new(Code::BadValue, format!("`{typed}`: {error}")))?;
-    }
+    put_values(&mut message, &call.values)?;
     let answers =
         ANSWERS.parse().map_err(|error| Problem::caused_by(Code::HostFailed, "a built-in name", &error))?;
     Ok(message.response_destination(answers))

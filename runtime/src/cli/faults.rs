@@ -18,20 +18,26 @@ const KINDS_MAX: usize = 100;
 /// Frames that a text names.
 const FRAMES_NAMED: usize = 5;
 
-/// Says each kind of fault once: guest, cause and function.
+/// Says each kind of fault once: guest, cause and function. With `--json`, each fault.
 pub(super) fn told(output: Output) -> FaultSink {
+    if output.json {
+        Arc::new(|report: &FaultReport| eprintln!("{}", document(report)))
+    } else {
+        told_once(output)
+    }
+}
+
+/// Says each kind of fault once, also with `--json`.
+pub(super) fn told_once(output: Output) -> FaultSink {
     let kinds = Mutex::new(BTreeSet::new());
     Arc::new(move |report: &FaultReport| {
-        if output.json {
-            eprintln!("{}", document(report));
-            return;
-        }
         let frame = report.own_frames().next().or(report.frames.first()).map(ToString::to_string);
         let kind = (report.guest.to_string(), report.code(), frame);
         let mut kinds = kinds.lock().unwrap_or_else(PoisonError::into_inner);
-        if kinds.len() < KINDS_MAX && kinds.insert(kind) {
-            output.warn(&problem(report));
+        if kinds.len() >= KINDS_MAX || !kinds.insert(kind) {
+            return;
         }
+        if output.json { eprintln!("{}", document(report)) } else { output.warn(&problem(report)) }
     })
 }
 

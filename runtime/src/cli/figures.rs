@@ -51,7 +51,7 @@ fn millis(duration: Duration) -> f64 {
 }
 
 /// Puts `NAME_p50`, `NAME_p90`, `NAME_p99` and `NAME_max`; nothing was recorded: null, so that the names are always there.
-fn put_quantiles<T, N: Into<Json>>(
+pub(super) fn put_quantiles<T, N: Into<Json>>(
     out: &mut Json,
     name: &str,
     unit: &str,

@@ -1,32 +1,36 @@
-//! From flags and files to the settings of a platform: one manifest, with what the command line says laid over it.
+//! From flags and files to a platform: one manifest, with what the command line says laid over it, built and started.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use super::args::{Global, Run};
+use super::args::{Built, Global};
+use super::faults;
 use super::output::Output;
-use super::problems::build_problem;
+use super::problems::{build_problem, start_problem};
 use crate::diagnostic::{Code, Problem, Problems};
 use crate::manifest::{MANIFEST_FILE, Manifest, Overrides, find_manifest};
+use crate::platform::{GuestState, Platform, PlatformConfig};
+use crate::settings::{Compiler, RuntimeSettings};
 
-/// The manifest that `run` is to run.
-pub(super) fn for_run(run: &Run, global: &Global) -> Result<Manifest, Problems> {
-    let (components, manifest) = sort_sources(run, global)?;
+/// The manifest that these stand for.
+pub(super) fn manifest(sources: &[PathBuf], built: &Built, global: &Global) -> Result<Manifest, Problems> {
+    let (components, manifest) = sort_sources(sources, built, global)?;
     let mut overrides = Overrides {
-        destinations: run.destinations.clone(),
-        guests: run.guests.clone(),
-        settings: run.settings.clone(),
+        destinations: built.destinations.clone(),
+        guests: built.guests.clone(),
+        settings: built.settings.clone(),
         types: Vec::new(),
         directory: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
     };
     for component in &components {
-        overrides.guests.push(guest_spec(component, &components, &run.destinations));
+        overrides.guests.push(guest_spec(component, &components, &built.destinations));
     }
     let load = |overrides: &Overrides| match &manifest {
         Some(file) => Manifest::load_with(file, overrides),
         None => Manifest::from_overrides(overrides),
     };
     let loaded = load(&overrides)?;
-    let limits = limits_for_all(run, &loaded);
+    let limits = limits_for_all(built, &loaded);
     if limits.is_empty() {
         return Ok(loaded);
     }
@@ -35,10 +39,14 @@ pub(super) fn for_run(run: &Run, global: &Global) -> Result<Manifest, Problems> 
 }
 
 /// Tells components from manifests; a folder stands for the manifest in it.
-fn sort_sources(run: &Run, global: &Global) -> Result<(Vec<PathBuf>, Option<PathBuf>), Problems> {
+fn sort_sources(
+    sources: &[PathBuf],
+    built: &Built,
+    global: &Global,
+) -> Result<(Vec<PathBuf>, Option<PathBuf>), Problems> {
     let mut components = Vec::new();
     let mut manifests: Vec<PathBuf> = global.manifest.clone().into_iter().collect();
-    for source in &run.sources {
+    for source in sources {
         if source.is_dir() {
             manifests.push(source.join(MANIFEST_FILE));
         } else if source.extension().is_some_and(|ending| ending == "toml") {
@@ -52,7 +60,7 @@ fn sort_sources(run: &Run, global: &Global) -> Result<(Vec<PathBuf>, Option<Path
         let text = format!("one run takes one manifest, and these are {}: {}", shown.len(), shown.join(", "));
         return Err(Problem::new(Code::Usage, text).into());
     }
-    let alone = components.is_empty() && run.guests.is_empty() && run.destinations.is_empty();
+    let alone = components.is_empty() && built.guests.is_empty() && built.destinations.is_empty();
     let found = match manifests.pop() {
         None if alone => Some(nearest()?),
         other => other,
@@ -80,9 +88,9 @@ fn guest_spec(component: &Path, all: &[PathBuf], destinations: &[String]) -> Str
     spec
 }
 
-/// `--fuel`, `--memory` and `--deadline` of `run` hold for every guest, as a flag wins over a file.
-fn limits_for_all(run: &Run, manifest: &Manifest) -> Vec<String> {
-    let flags = [("fuel", &run.fuel), ("memory", &run.memory), ("deadline", &run.deadline)];
+/// `--fuel`, `--memory` and `--deadline` hold for every guest, as a flag wins over a file.
+fn limits_for_all(built: &Built, manifest: &Manifest) -> Vec<String> {
+    let flags = [("fuel", &built.fuel), ("memory", &built.memory), ("deadline", &built.deadline)];
     let mut settings = Vec::new();
     for guest in &manifest.guests {
         for (key, value) in flags {
@@ -110,4 +118,56 @@ pub(super) async fn build_guests(manifest: &Manifest, output: &Output) -> Result
         }
     }
     Ok(())
+}
+
+/// Whether the manifest has a destination of this name, or a guest could make it: found before anything is started.
+pub(super) fn known_destination(manifest: &Manifest, flag: &str, name: &str) -> Result<(), Problem> {
+    let defined = manifest.destinations.iter().any(|destination| destination.name.as_str() == name);
+    let makeable =
+        manifest.guests.iter().flat_map(|guest| &guest.grants.create).any(|prefix| name.starts_with(prefix));
+    if defined || makeable || name.starts_with(sandbus_bus::RESERVED_PREFIX) {
+        return Ok(());
+    }
+    let text = format!("{flag}: no destination is called `{name}`");
+    let names: Vec<&str> =
+        manifest.destinations.iter().map(|destination| destination.name.as_str()).collect();
+    let nearest = names.iter().max_by(|a, b| strsim::jaro(a, name).total_cmp(&strsim::jaro(b, name)));
+    let problem = Problem::new(Code::NoSuchDestination, text);
+    Err(match nearest {
+        Some(near) if strsim::jaro(near, name) > 0.7 => problem.with_help(format!("did you mean `{near}`?")),
+        _ => problem.with_help(format!("there are {}", names.join(", "))),
+    })
+}
+
+/// The platform that a manifest stands for.
+pub(super) fn config(manifest: &Manifest, output: &Output) -> PlatformConfig {
+    PlatformConfig {
+        runtime: RuntimeSettings { compiler: Compiler::own_executable(), ..manifest.runtime.clone() },
+        types: Vec::new(),
+        destinations: manifest.destinations.clone(),
+        guests: manifest.guests.clone(),
+        schedules: manifest.schedules.clone(),
+        save_left: true,
+        log_sink: output.guest_lines(),
+        fault_sink: faults::told(*output),
+    }
+}
+
+/// Starts it, or says what is wrong with the manifest that it comes from.
+pub(super) async fn start(manifest: &Manifest, config: PlatformConfig) -> Result<Platform, Problems> {
+    Platform::start(config).await.map_err(|error| match start_problem(&error) {
+        (problem, Some(guest)) => manifest.mark_guest(problem, guest, "source.path", "this guest").into(),
+        (problem, None) => problem.into(),
+    })
+}
+
+/// What is said of a platform that has started.
+pub(super) fn ready(platform: &Platform, after: Duration) -> String {
+    let destinations = platform.bus().destinations().iter().filter(|name| !name.is_reserved()).count();
+    let guests = platform.guests().iter().filter(|guest| guest.state == GuestState::Active).count();
+    let schedules = match platform.bus().schedules().len() {
+        0 => String::new(),
+        count => format!(", {count} schedules"),
+    };
+    format!("  ready   in {} ms: {destinations} destinations, {guests} guests{schedules}", after.as_millis())
 }

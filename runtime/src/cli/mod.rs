@@ -1,6 +1,7 @@
 //! The command line: arguments in, text out, one exit code. What it says is decided elsewhere.
 
 mod args;
+mod bench;
 mod call;
 mod check_config;
 mod faults;
@@ -12,11 +13,13 @@ mod payload;
 mod problems;
 mod run;
 mod sends;
+mod signals;
 mod summary;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
+use tracing_subscriber::filter::LevelFilter;
 
 use self::args::{Arguments, Command};
 use self::output::Output;
@@ -33,7 +36,11 @@ pub fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     let output = Output::new(&arguments.global);
-    output.start_logs();
+    output.start_logs(match arguments.command {
+        // A queue that is full now and then is what it is for, and each time would be a line.
+        Some(Command::Bench(_)) => LevelFilter::ERROR,
+        _ => LevelFilter::WARN,
+    });
     if let Some(directory) = &arguments.global.dir
         && let Err(error) = std::env::set_current_dir(directory)
     {
@@ -72,6 +79,7 @@ async fn dispatch(command: Command, global: &args::Global, output: &Output) -> R
     match command {
         Command::Run(run) => run::run(run, global, output).await,
         Command::Call(call) => call::call(call, global, output).await,
+        Command::Bench(bench) => bench::bench(*bench, global, output).await,
         Command::Inspect(inspect) => inspect::inspect(&inspect, output),
         Command::CheckConfig(check) => check_config::check_config(&check, global, output),
         Command::Completions { shell } => {

@@ -36,11 +36,11 @@ impl Output {
         Self { json: global.json, quiet: global.quiet, verbose: global.verbose, render }
     }
 
-    /// Sends the host's own log to stderr.
-    pub(super) fn start_logs(&self) {
+    /// Sends the host's own log to stderr, from this level on where nobody asked for more or less.
+    pub(super) fn start_logs(&self, usual: LevelFilter) {
         let level = match (self.quiet, self.verbose) {
             (true, _) => LevelFilter::ERROR,
-            (false, 0) => LevelFilter::WARN,
+            (false, 0) => usual,
             (false, 1) => LevelFilter::INFO,
             (false, _) => LevelFilter::DEBUG,
         };
@@ -51,6 +51,11 @@ impl Output {
         } else {
             builder.with_ansi(self.render.color).with_target(false).try_init()
         };
+    }
+
+    /// Whether somebody asked for more.
+    pub(super) fn is_verbose(&self) -> bool {
+        self.verbose > 0
     }
 
     /// Writes a line to stdout.

@@ -65,7 +65,7 @@ pub(super) fn destination_and_payload(typed: &str) -> Result<(&str, Payload), Pr
 }
 
 /// Reads `KEY=TEXT` or `KEY:TYPE=VALUE`.
-pub(super) fn value(typed: &str) -> Result<(&str, Value), Problem> {
+fn value(typed: &str) -> Result<(&str, Value), Problem> {
     let wrong = |why: String| Problem::new(Code::BadValue, format!("`{typed}`: {why}")).with_usual_help();
     let Some((key, text)) = typed.split_once('=') else { return Err(wrong("it has no `=`".to_owned())) };
     let (key, type_name) = key.rsplit_once(':').unwrap_or((key, "text"));
@@ -81,6 +81,16 @@ pub(super) fn value(typed: &str) -> Result<(&str, Value), Problem> {
         other => return Err(wrong(format!("no type is called `{other}`"))),
     };
     Ok((key, value))
+}
+
+/// Puts what was typed as `--value` into a message.
+pub(super) fn put_values(message: &mut Outgoing, typed: &[String]) -> Result<(), Problem> {
+    for typed in typed {
+        let (key, value) = value(typed)?;
+        let put = message.values.put(key, value);
+        put.map_err(|error| Problem::new(Code::BadValue, format!("`{typed}`: {error}")))?;
+    }
+    Ok(())
 }
 
 /// Reads `KEY=VALUE` of another kind.

@@ -6,19 +6,17 @@ use std::time::{Duration, Instant};
 
 use sandbus_bus::{Delivery, Outcome, listener_fn};
 use serde_json::{Map, Value as Json, json};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::args::{Global, Run};
 use super::output::{Output, READER_WENT_AWAY};
-use super::problems::{send_problem, start_problem};
-use super::sends;
+use super::problems::send_problem;
+use super::signals::{Signalled, Signals};
 use super::summary::Summary;
-use super::{faults, load};
+use super::{load, sends};
 use crate::codec::payload_to_json;
 use crate::diagnostic::{Code, Problem, Problems};
-use crate::manifest::{Manifest, to_toml};
-use crate::platform::{GuestState, Platform, PlatformConfig};
-use crate::settings::{Compiler, RuntimeSettings};
+use crate::manifest::to_toml;
+use crate::platform::Platform;
 
 /// When a run ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,14 +30,13 @@ enum Until {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum EndedBy {
     Itself,
-    Interrupt,
-    Terminate,
+    Signal(Signalled),
     ReaderGone,
 }
 
 pub(super) async fn run(run: Run, global: &Global, output: &Output) -> Result<ExitCode, Problems> {
     let until = until(&run)?;
-    let manifest = load::for_run(&run, global)?;
+    let manifest = load::manifest(&run.sources, &run.built, global)?;
     manifest.warnings.iter().for_each(|warning| output.warn(warning));
     if run.dry_run {
         let text = to_toml(&manifest);
@@ -51,13 +48,13 @@ pub(super) async fn run(run: Run, global: &Global, output: &Output) -> Result<Ex
     let named =
         run.prints.iter().map(|name| ("--print", name)).chain(sends.iter().map(|(name, _)| ("--send", name)));
     for (flag, name) in named {
-        known_destination(&manifest, flag, name)?;
+        load::known_destination(&manifest, flag, name)?;
     }
     sends::check(&sends, &manifest)?;
     let mut signals = Signals::new()?;
     load::build_guests(&manifest, output).await?;
     let started = Instant::now();
-    let platform = start(&manifest, output).await?;
+    let platform = load::start(&manifest, load::config(&manifest, output)).await?;
     let guests = platform
         .guests()
         .iter()
@@ -71,7 +68,7 @@ pub(super) async fn run(run: Run, global: &Global, output: &Output) -> Result<Ex
             return Err(problems);
         }
     };
-    output.note(&ready(&platform, started.elapsed()));
+    output.note(&load::ready(&platform, started.elapsed()));
     for (destination, message) in sends {
         let sent = platform.bus().send(&destination, message).await;
         if let Err(error) = sent {
@@ -87,25 +84,6 @@ pub(super) async fn run(run: Run, global: &Global, output: &Output) -> Result<Ex
     Ok(say_end(output, until, ended_by, waited, &summary, &ended))
 }
 
-/// Whether the manifest has a destination of this name, or a guest could make it: found before anything is started.
-fn known_destination(manifest: &Manifest, flag: &str, name: &str) -> Result<(), Problem> {
-    let defined = manifest.destinations.iter().any(|destination| destination.name.as_str() == name);
-    let makeable =
-        manifest.guests.iter().flat_map(|guest| &guest.grants.create).any(|prefix| name.starts_with(prefix));
-    if defined || makeable || name.starts_with(sandbus_bus::RESERVED_PREFIX) {
-        return Ok(());
-    }
-    let text = format!("{flag}: no destination is called `{name}`");
-    let names: Vec<&str> =
-        manifest.destinations.iter().map(|destination| destination.name.as_str()).collect();
-    let nearest = names.iter().max_by(|a, b| strsim::jaro(a, name).total_cmp(&strsim::jaro(b, name)));
-    let problem = Problem::new(Code::NoSuchDestination, text);
-    Err(match nearest {
-        Some(near) if strsim::jaro(near, name) > 0.7 => problem.with_help(format!("did you mean `{near}`?")),
-        _ => problem.with_help(format!("there are {}", names.join(", "))),
-    })
-}
-
 fn until(run: &Run) -> Result<Until, Problem> {
     match run.until.as_deref() {
         None if run.sends.is_empty() => Ok(Until::Signal),
@@ -117,33 +95,6 @@ fn until(run: &Run) -> Result<Until, Problem> {
                 .with_help("write `--until idle`, `--until 30s` or `--until signal`")
         }),
     }
-}
-
-async fn start(manifest: &Manifest, output: &Output) -> Result<Platform, Problems> {
-    let config = PlatformConfig {
-        runtime: RuntimeSettings { compiler: Compiler::own_executable(), ..manifest.runtime.clone() },
-        types: Vec::new(),
-        destinations: manifest.destinations.clone(),
-        guests: manifest.guests.clone(),
-        schedules: manifest.schedules.clone(),
-        save_left: true,
-        log_sink: output.guest_lines(),
-        fault_sink: faults::told(*output),
-    };
-    Platform::start(config).await.map_err(|error| match start_problem(&error) {
-        (problem, Some(guest)) => manifest.mark_guest(problem, guest, "source.path", "this guest").into(),
-        (problem, None) => problem.into(),
-    })
-}
-
-fn ready(platform: &Platform, after: Duration) -> String {
-    let destinations = platform.bus().destinations().iter().filter(|name| !name.is_reserved()).count();
-    let guests = platform.guests().iter().filter(|guest| guest.state == GuestState::Active).count();
-    let schedules = match platform.bus().schedules().len() {
-        0 => String::new(),
-        count => format!(", {count} schedules"),
-    };
-    format!("  ready   in {} ms: {destinations} destinations, {guests} guests{schedules}", after.as_millis())
 }
 
 /// Registers the listeners of `--print`. What comes back is told when nobody reads stdout any more.
@@ -192,29 +143,6 @@ fn received_document(delivery: &Delivery) -> Json {
     Json::Object(document)
 }
 
-/// The two signals that end a run.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn new() -> Result<Self, Problem> {
-        let failed = |error| Problem::caused_by(Code::HostFailed, "cannot listen for signals", &error);
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
-            terminate: signal(SignalKind::terminate()).map_err(failed)?,
-        })
-    }
-
-    async fn any(&mut self) -> EndedBy {
-        tokio::select! {
-            _ = self.interrupt.recv() => EndedBy::Interrupt,
-            _ = self.terminate.recv() => EndedBy::Terminate,
-        }
-    }
-}
-
 async fn wait(
     platform: &Platform,
     until: Until,
@@ -230,7 +158,7 @@ async fn wait(
     };
     tokio::select! {
         () = itself => EndedBy::Itself,
-        signal = signals.any() => signal,
+        signal = signals.any() => EndedBy::Signal(signal),
         () = gone.notified() => EndedBy::ReaderGone,
     }
 }
@@ -246,7 +174,7 @@ fn say_end(
     let how = match (ended_by, until) {
         (EndedBy::Itself, Until::Idle) => "idle",
         (EndedBy::Itself, _) => "ended",
-        (EndedBy::Interrupt | EndedBy::Terminate, _) => "stopped",
+        (EndedBy::Signal(_), _) => "stopped",
         (EndedBy::ReaderGone, _) => return ExitCode::from(READER_WENT_AWAY),
     };
     output.note(&format!("{how} after {} ms: {}", waited.as_millis(), summary.text()));
@@ -271,8 +199,7 @@ fn say_end(
         let _ = output.answer(&document.to_string());
     }
     match (ended_by, until) {
-        (EndedBy::Interrupt, Until::Idle) => ExitCode::from(130),
-        (EndedBy::Terminate, Until::Idle) => ExitCode::from(143),
+        (EndedBy::Signal(signal), Until::Idle) => signal.exit_code(),
         (EndedBy::Itself, Until::Idle) if !summary.is_clean() => ExitCode::from(1),
         _ => ExitCode::SUCCESS,
     }

@@ -244,4 +244,6 @@ codes! {
         "`sandbus --help` lists what is";
     NoSuchMessage = "SB0921", "no-such-message", 4, "no message or dead letter has this id",
         "compare the id with the logs";
+    NotComparable = "SB0922", "not-comparable", 2, "the file is no result that this one can be compared with",
+        "name what `bench --json` or `bench --csv` wrote, in the same mode";
 }

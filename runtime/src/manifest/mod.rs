@@ -26,7 +26,7 @@ mod schedules;
 
 mod ranges;
 
-mod units;
+pub(crate) mod units;
 
 mod names;
 

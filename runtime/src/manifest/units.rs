@@ -3,17 +3,17 @@
 use std::time::Duration;
 
 /// A whole number: `20`, `10_000`, `20M`.
-pub(super) fn number(text: &str) -> Option<u64> {
+pub(crate) fn number(text: &str) -> Option<u64> {
     scaled(text, &[("k", 1_000), ("K", 1_000), ("M", 1_000_000), ("G", 1_000_000_000)])
 }
 
 /// Bytes: `1048576`, `512KiB`, `64MiB`, `1GiB`.
-pub(super) fn size(text: &str) -> Option<u64> {
+pub(crate) fn size(text: &str) -> Option<u64> {
     scaled(text, &[("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40), ("B", 1)])
 }
 
 /// A length of time: `200ms`, `5s`, `1h`, `7d`.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+pub(crate) fn duration(text: &str) -> Option<Duration> {
     humantime::parse_duration(text).ok()
 }
 
@@ -30,7 +30,7 @@ fn scaled(text: &str, units: &[(&str, u64)]) -> Option<u64> {
 }
 
 /// A number with a mark between groups of three: `10,000` in a text, `10_000` in TOML.
-pub(super) fn grouped(number: u64, mark: char) -> String {
+pub(crate) fn grouped(number: u64, mark: char) -> String {
     let digits = number.to_string();
     let mut out = String::with_capacity(digits.len() * 2);
     for (at, digit) in digits.chars().enumerate() {
@@ -43,7 +43,7 @@ pub(super) fn grouped(number: u64, mark: char) -> String {
 }
 
 /// Bytes in the largest unit that loses nothing.
-pub(super) fn show_size(bytes: u64) -> String {
+pub(crate) fn show_size(bytes: u64) -> String {
     let units = [("GiB", 1u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
     match units.iter().find(|(_, factor)| bytes >= *factor && bytes.is_multiple_of(*factor)) {
         Some((unit, factor)) => format!("{}{unit}", bytes / factor),
@@ -52,7 +52,7 @@ pub(super) fn show_size(bytes: u64) -> String {
 }
 
 /// A length of time in the largest unit that loses nothing.
-pub(super) fn show_duration(duration: Duration) -> String {
+pub(crate) fn show_duration(duration: Duration) -> String {
     let millis = duration.as_millis();
     if !duration.subsec_nanos().is_multiple_of(1_000_000) {
         return humantime::format_duration(duration).to_string();
