@@ -36,6 +36,11 @@ pub(crate) async fn end(platform: Platform, completed: u64) -> Result<(), Failur
     looked
 }
 
+/// Messages of a portion whose payloads have so many bytes.
+pub(crate) fn portion_of(payload_bytes: usize) -> u32 {
+    u32::try_from(PORTION_BYTES / payload_bytes.max(1)).unwrap_or(PORTION).clamp(1, PORTION)
+}
+
 /// What is sent to a destination, as often as wanted.
 #[derive(Clone)]
 pub(crate) struct Sends {
@@ -73,8 +78,7 @@ impl Sends {
 
     /// Messages of a portion.
     pub(crate) fn portion(&self) -> u32 {
-        let largest = self.payloads.iter().map(Vec::len).max().unwrap_or(0).max(1);
-        u32::try_from(PORTION_BYTES / largest).unwrap_or(PORTION).clamp(1, PORTION)
+        portion_of(self.payloads.iter().map(Vec::len).max().unwrap_or(0))
     }
 
     /// `count`, as a number of whole portions.

@@ -49,6 +49,9 @@ fn serial(bench: &mut Bench, guest: Guest, payload_bytes: usize) -> Result<(), F
         return Ok(());
     }
     let floor = bench.floor(guest, payload_bytes)?;
+    if guest == Guest::Echo {
+        bench.floor_of_many(guest, payload_bytes, bus_side::portion_of(payload_bytes))?;
+    }
     let (engine, settings) = (bench.engine.clone(), bench.settings.clone());
     let listener = bench.guests.listener(guest, guest.word(), &[DESTINATION]);
     let (payload, count) = (guest.payload(payload_bytes), bench.asked.count(guest.count(payload_bytes)));

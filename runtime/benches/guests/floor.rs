@@ -76,12 +76,12 @@ impl Floors {
         Ok(ready)
     }
 
-    /// How long so many calls of a warm instance take, one after the other.
+    /// How long so many calls of a warm instance take, one after the other, with these payloads in turn.
     pub(crate) async fn calls(
         &mut self,
         guests: &Guests,
         guest: Guest,
-        payload: &[u8],
+        payloads: &[Vec<u8>],
         count: u32,
     ) -> Result<Duration, Failure> {
         let ready = self.ready(guests, guest)?;
@@ -90,7 +90,7 @@ impl Floors {
             None => ready.instance(&self.engine).await?,
         };
         let started = Instant::now();
-        for _ in 0..count {
+        for payload in payloads.iter().cycle().take(count as usize) {
             instance.call(payload).await?;
         }
         let took = started.elapsed();

@@ -125,10 +125,23 @@ impl Bench {
         if self.measured.insert(name.clone()) {
             let count = self.asked.count(guest.count(payload_bytes));
             let payload = guest.payload(payload_bytes);
-            let took = self.bare.block_on(self.floors.calls(&self.guests, guest, &payload, count))?;
+            let took = self.bare.block_on(self.floors.calls(&self.guests, guest, &[payload], count))?;
             self.table.add(&name, None, took / count).noted("a call");
         }
         Ok(name)
+    }
+
+    /// The same where each of so many payloads lies somewhere else in memory, as those of messages do.
+    fn floor_of_many(&mut self, guest: Guest, payload_bytes: usize, payloads: u32) -> Result<(), Failure> {
+        let beside = format!("floor, {}", guest.with_payload(payload_bytes));
+        let name = format!("{beside}, a payload each");
+        if self.measured.insert(name.clone()) {
+            let count = self.asked.count(guest.count(payload_bytes));
+            let payloads = vec![guest.payload(payload_bytes); payloads as usize];
+            let took = self.bare.block_on(self.floors.calls(&self.guests, guest, &payloads, count))?;
+            self.table.add(&name, Some(&beside), took / count).noted("of as many as wait, in turn");
+        }
+        Ok(())
     }
 }
 
