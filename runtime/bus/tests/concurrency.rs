@@ -24,6 +24,8 @@ mod support;
 
 #[path = "concurrency/keys.rs"]
 mod keys;
+#[path = "concurrency/lending.rs"]
+mod lending;
 #[path = "concurrency/pool.rs"]
 mod pool;
 #[path = "concurrency/removal.rs"]
