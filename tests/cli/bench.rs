@@ -60,6 +60,8 @@ fn each_message_is_counted_once_in_each_stage_and_the_stages_make_up_the_whole()
     let whole = number(&found, "end_to_end_mean_us");
     assert!((of("mean_us") - whole).abs() <= whole * 1e-6 + 0.01, "{found}");
     assert!((of("share") - 1.0).abs() < 1e-6 && found["end_to_end_share"] == json!(1.0), "{found}");
+    let work: f64 = STAGES[1..4].iter().map(|stage| number(&found, &format!("{stage}_work_share"))).sum();
+    assert!((work - 1.0).abs() < 1e-6 && found["queue_wait_work_share"].is_null(), "{found}");
     // One worker makes one instance, at its first call; the others find it.
     let listener = &found["listeners"][0];
     assert_eq!(
@@ -290,7 +292,7 @@ fn a_result_is_written_as_csv_and_compared_with_as_either() {
         serde_json::from_str(&std::fs::read_to_string(place.path().join("then.json")).unwrap()).unwrap();
     let csv = std::fs::read_to_string(place.path().join("then.csv")).unwrap();
     let lines: Vec<&str> = csv.lines().collect();
-    assert_eq!(lines[0], "mode,stage,count,p50_us,p90_us,p99_us,max_us,mean_us,share");
+    assert_eq!(lines[0], "mode,stage,count,p50_us,p90_us,p99_us,max_us,mean_us,share,work_share");
     assert_eq!(lines.len(), 7, "{csv}");
     for (line, stage) in lines[1..].iter().zip(["send"].iter().chain(&STAGES)) {
         assert!(line.starts_with(&format!("send,{stage},100,")), "{line}");

@@ -175,6 +175,8 @@ fn every_golden_file_has_a_test_and_every_golden_test_a_file() {
     }
     let mut tests: Vec<String> = [
         crate::bad_input::GOLDEN,
+        crate::bench::GOLDEN,
+        crate::bench_errors::GOLDEN,
         crate::call::GOLDEN,
         crate::commands::GOLDEN,
         crate::run::GOLDEN,

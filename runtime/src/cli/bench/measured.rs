@@ -42,6 +42,8 @@ pub(super) struct Row {
     pub(super) mean: Option<Duration>,
     /// Its part of the time of all messages from end to end.
     pub(super) share: Option<f64>,
+    /// Its part of what the calls took: without the wait in the queue, which tells how many waited.
+    pub(super) work_share: Option<f64>,
 }
 
 /// What one listener did meanwhile.
@@ -139,19 +141,35 @@ fn senders_row(mode: Mode, tally: &Tally) -> Row {
         Mode::Send => "send",
         Mode::Request => "request",
     };
-    Row { name, spread, mean: spread.map(|spread| mean(tally.took.total, spread.count)), share: None }
+    Row {
+        name,
+        spread,
+        mean: spread.map(|spread| mean(tally.took.total, spread.count)),
+        share: None,
+        work_share: None,
+    }
 }
 
 fn stage_rows(after: &DestinationStatistics) -> impl Iterator<Item = Row> {
     let stages = after.stages;
     let whole = stages.and_then(|stages| stages.end_to_end).map(|stage| stage.total.as_secs_f64());
-    let row = move |name, stage: Option<Stage>| Row {
+    let work = stages.map(|stages| {
+        let parts = [stages.instance, stages.guest, stages.settle].into_iter().flatten();
+        parts.map(|stage| stage.total.as_secs_f64()).sum::<f64>()
+    });
+    let part = |stage: Option<Stage>, of: Option<f64>| {
+        let of = of.filter(|of| *of > 0.0)?;
+        Some(stage?.total.as_secs_f64() / of)
+    };
+    let row = move |name: &'static str, stage: Option<Stage>| Row {
         name,
         spread: stage.map(|stage| stage.spread),
         mean: stage.map(|stage| stage.mean()),
-        share: stage
-            .zip(whole.filter(|whole| *whole > 0.0))
-            .map(|(stage, whole)| stage.total.as_secs_f64() / whole),
+        share: part(stage, whole),
+        work_share: match name {
+            "instance" | "guest" | "settle" => part(stage, work),
+            _ => None,
+        },
     };
     let of = move |stage: fn(&sandbus_bus::Stages) -> Option<Stage>| stages.as_ref().and_then(stage);
     [

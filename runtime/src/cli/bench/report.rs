@@ -13,8 +13,8 @@ use super::plan::Plan;
 use crate::diagnostic::Code;
 
 /// What one line of CSV has.
-pub(super) const CSV_COLUMNS: [&str; 9] =
-    ["mode", "stage", "count", "p50_us", "p90_us", "p99_us", "max_us", "mean_us", "share"];
+pub(super) const CSV_COLUMNS: [&str; 10] =
+    ["mode", "stage", "count", "p50_us", "p90_us", "p99_us", "max_us", "mean_us", "share", "work_share"];
 
 /// The whole answer for people.
 pub(super) fn text(plan: &Plan, found: &Measured) -> String {
@@ -95,8 +95,8 @@ fn by_name(what: &str, counts: &BTreeMap<&'static str, u64>) -> Option<String> {
 
 fn table(rows: &[Row]) -> Vec<String> {
     let mut lines = vec![format!(
-        "{:<11} {:>9} {:>9} {:>9} {:>9} {:>9} {:>7}",
-        "stage", "p50", "p90", "p99", "max", "mean", "share"
+        "{:<11} {:>9} {:>9} {:>9} {:>9} {:>9} {:>8} {:>8}",
+        "stage", "p50", "p90", "p99", "max", "mean", "of all", "of work"
     )];
     for row in rows {
         let cell = |part: Option<Duration>| part.map_or_else(|| "-".to_owned(), time);
@@ -109,8 +109,11 @@ fn table(rows: &[Row]) -> Vec<String> {
             row.mean,
         ];
         let cells: String = parts.into_iter().map(|part| format!(" {:>9}", cell(part))).collect();
-        let share = row.share.map_or_else(|| "-".to_owned(), |share| format!("{:.1} %", share * 1e2));
-        lines.push(format!("{:<11}{cells} {share:>7}", spoken(row.name)));
+        let percent = |share: Option<f64>| {
+            share.map_or_else(|| "-".to_owned(), |share| format!("{:.1} %", share * 1e2))
+        };
+        let (share, work_share) = (percent(row.share), percent(row.work_share));
+        lines.push(format!("{:<11}{cells} {share:>8} {work_share:>8}", spoken(row.name)));
     }
     lines
 }
@@ -139,14 +142,14 @@ fn time(time: Duration) -> String {
     let nanos = time.as_secs_f64() * 1e9;
     match nanos {
         ..10e3 => format!("{nanos:.0} ns"),
-        ..10e6 => format!("{:.1} us", nanos / 1e3),
+        ..1e6 => format!("{:.1} us", nanos / 1e3),
         ..10e9 => format!("{:.1} ms", nanos / 1e6),
         _ => format!("{:.1} s", nanos / 1e9),
     }
 }
 
 fn micros(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e6
+    time.as_nanos() as f64 / 1e3
 }
 
 /// All of it as one document.
@@ -174,6 +177,7 @@ pub(super) fn document(plan: &Plan, found: &Measured) -> Json {
             out.insert(format!("{}_count", row.name), json!(row.spread.map_or(0, |spread| spread.count)));
             out.insert(format!("{}_mean_us", row.name), json!(row.mean.map(micros)));
             out.insert(format!("{}_share", row.name), json!(row.share));
+            out.insert(format!("{}_work_share", row.name), json!(row.work_share));
         }
     }
     out
@@ -204,6 +208,7 @@ pub(super) fn csv(plan: &Plan, found: &Measured) -> String {
             number(spread.map(|spread| spread.max)),
             number(row.mean),
             row.share.map(|share| share.to_string()).unwrap_or_default(),
+            row.work_share.map(|share| share.to_string()).unwrap_or_default(),
         ];
         lines.push(cells.join(","));
     }
@@ -222,7 +227,7 @@ mod tests {
             (661, "661 ns"),
             (9_999, "9999 ns"),
             (12_340, "12.3 us"),
-            (4_500_000, "4500.0 us"),
+            (4_500_000, "4.5 ms"),
             (45_000_000, "45.0 ms"),
             (12_000_000_000, "12.0 s"),
         ] {
