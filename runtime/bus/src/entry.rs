@@ -182,6 +182,11 @@ impl Entry {
         Content { message: &self.message, values: &self.values }
     }
 
+    /// Whether it waits for its first turn, where it waits for its time at all. It comes into its lane when that has come.
+    pub(crate) fn is_delayed(&self) -> bool {
+        self.message.options().is_some() && self.targets.is_first_attempt()
+    }
+
     /// Counts it into the queue; true for the first entry of its message.
     pub(crate) fn enter_queue(&self) -> bool {
         self.is_alone() || self.message.enter_queue()

@@ -269,8 +269,7 @@ impl Queue {
         while self.waiting.peek().is_some_and(|waiting| waiting.0.due <= now) {
             let entry = self.waiting.pop()?.0.entry;
             // A delayed message comes into its lane now; a retry has been in it since its first attempt.
-            let delayed = entry.message.options().is_some() && entry.targets.is_first_attempt();
-            let passed = if delayed { self.lanes.enter(entry) } else { Some(entry) };
+            let passed = if entry.is_delayed() { self.lanes.enter(entry) } else { Some(entry) };
             if passed.is_some() {
                 return passed;
             }

@@ -41,10 +41,10 @@ impl Queue {
 
     /// Takes everything that waits, in the order of acceptance.
     pub(crate) fn take_all(&mut self) -> Vec<Entry> {
-        let mut all: Vec<Entry> = self.blocked.take().into_iter().chain(self.ready.take_all()).collect();
+        let mut all: Vec<Entry> = self.ready.take_all().collect();
         let in_lanes = self.lanes.take_all();
-        all.append(&mut self.take_timed());
         self.free_lanes(&all);
+        all.append(&mut self.take_timed());
         all.extend(in_lanes);
         all.sort_by_key(|entry| entry.message.accepted_at());
         self.forget(&all);
@@ -54,7 +54,6 @@ impl Queue {
     /// Takes what cannot be delivered without waiting: what is not due, what stands aside, messages without a listener.
     pub(crate) fn take_not_ready(&mut self) -> Vec<Entry> {
         let mut all = self.take_timed();
-        self.free_lanes(&all);
         all.sort_by_key(|entry| entry.message.accepted_at());
         self.forget(&all);
         all
@@ -64,8 +63,13 @@ impl Queue {
         let mut all: Vec<Entry> = self.blocked.take().into_iter().collect();
         all.extend(std::mem::take(&mut self.held));
         let waiting = std::mem::take(&mut self.waiting).into_sorted_vec().into_iter().rev();
-        all.extend(waiting.map(|waiting| waiting.0.entry));
+        let waiting = waiting.map(|waiting| waiting.0.entry);
+        // What is delayed has not come into its lane yet: to free that would let the next one pass whoever is in it.
+        let (delayed, on_their_way): (Vec<Entry>, Vec<Entry>) = waiting.partition(Entry::is_delayed);
+        all.extend(on_their_way);
         all.extend(self.aside.take_all());
+        self.free_lanes(&all);
+        all.extend(delayed);
         all
     }
 

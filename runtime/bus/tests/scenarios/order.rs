@@ -272,3 +272,31 @@ async fn delayed_messages_of_one_ordering_key_come_one_at_a_time_too() {
     let seen = overlaps.lock().unwrap();
     assert_eq!((seen.within_a_key, &seen.order["l-k"]), (1, &(0..20).collect::<Vec<u32>>()));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_delayed_message_that_is_taken_out_does_not_let_the_next_one_pass_the_one_of_its_key_that_runs() {
+    // It has not come into its lane yet; found by the model, where a purge or the end of a close took it.
+    for purges in [true, false] {
+        let (bus, notes, gate) = (bus(), Notes::default(), Gate::closed());
+        bus.create(parallel("t/p")).unwrap();
+        bus.register("t/p", blocking("l", &notes, &gate)).unwrap();
+        bus.send("t/p", keyed("runs", "k")).await.unwrap();
+        eventually(|| notes.len() == 1).await;
+        let mut delayed = keyed("delayed", "k");
+        delayed.options.as_mut().unwrap().deliver_after = Some(secs(60));
+        bus.send("t/p", delayed).await.unwrap();
+        if purges {
+            assert_eq!(bus.purge("t/p").unwrap().len(), 1);
+            bus.send("t/p", keyed("next", "k")).await.unwrap();
+        } else {
+            bus.send("t/p", keyed("next", "k")).await.unwrap();
+            let closing = bus.clone();
+            tokio::spawn(async move { closing.close("t/p", secs(1)).await });
+        }
+        tokio::time::sleep(ms(1)).await;
+        assert_eq!(notes.all(), ["l:runs"], "purges: {purges}");
+        gate.open();
+        settled(&bus).await;
+        assert_eq!(notes.all(), ["l:runs", "l:next"], "purges: {purges}");
+    }
+}
