@@ -156,14 +156,21 @@ impl Destination {
                 self.count_end(flight, kit, in_hand, over);
                 return (Settled::Ended, instance);
             }
-            Outcome::Done(answer) => match self.complete_at_once(flight, answer, manner) {
-                Ok(()) => {
-                    self.count_end(flight, kit, in_hand, over);
-                    return (Settled::Ended, instance);
+            Outcome::Done(answer) => {
+                if flight.delivery.message.response_destination().is_some() {
+                    // Before the sender has it: it may look at the figures, or ask a guest that needs what this instance holds.
+                    self.write(&mut kit);
+                    instance.iter_mut().for_each(|idle| idle.rest());
                 }
-                // A reply may wait for room.
-                Err(answer) => Outcome::Done(answer),
-            },
+                match self.complete_at_once(flight, answer, manner) {
+                    Ok(()) => {
+                        self.count_end(flight, kit, in_hand, over);
+                        return (Settled::Ended, instance);
+                    }
+                    // A reply may wait for room.
+                    Err(answer) => Outcome::Done(answer),
+                }
+            }
             other => other,
         };
         self.write(&mut kit);
