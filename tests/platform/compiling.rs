@@ -95,11 +95,11 @@ fn guest_6_both_ways_of_compiling_fill_one_cache() {
 #[test]
 fn h53_a_compiler_that_wants_more_memory_is_stopped_and_the_error_names_the_limit() {
     // The address space of the compiling process is limited, so that this one never sees the gigabytes.
-    let limits = CompileLimits { memory_bytes_max: 96 << 20, ..CompileLimits::default() };
+    let limits = CompileLimits { memory_bytes_max: 64 << 20, ..CompileLimits::default() };
     let (_directory, path) = file(&slow());
     let error = not_compiled(&engine(program(), limits), &path);
-    assert!(matches!(error, CompileError::Memory { bytes_max } if bytes_max == 96 << 20), "{error:?}");
-    assert!(error.to_string().contains("100663296 bytes of memory"), "{error}");
+    assert!(matches!(error, CompileError::Memory { bytes_max } if bytes_max == 64 << 20), "{error:?}");
+    assert!(error.to_string().contains("67108864 bytes of memory"), "{error}");
 }
 
 #[test]
