@@ -157,12 +157,7 @@ impl Destination {
                 return (Settled::Ended, instance);
             }
             Outcome::Done(answer) => {
-                if flight.delivery.message.response_destination().is_some() {
-                    // Before the sender has it: it may look at the figures, or ask a guest that needs what this instance holds.
-                    self.write(&mut kit);
-                    instance.iter_mut().for_each(|idle| idle.rest());
-                }
-                match self.complete_at_once(flight, answer, manner) {
+                match self.answer(flight, answer, manner, &mut kit, instance.as_deref_mut()) {
                     Ok(()) => {
                         self.count_end(flight, kit, in_hand, over);
                         return (Settled::Ended, instance);
@@ -174,15 +169,30 @@ impl Destination {
             other => other,
         };
         self.write(&mut kit);
-        if let Some(instance) = &mut instance {
-            instance.rest();
-        }
+        instance.iter_mut().for_each(|idle| idle.rest());
         // Boxed, as all that comes seldom: each worker has room for the largest of what it awaits, for as long as it is there.
         let settled = Box::pin(self.settle(flight, turn, outcome, usage, manner)).await;
         let end = matches!(settled, Settled::Ended).then(Instant::now);
         self.measure(&flight.delivery, None, in_hand, over, end.is_some());
         self.counters.latencies.record(&flight.delivery, over, end);
         (settled, instance)
+    }
+
+    /// Completes a delivery of which nothing is left to wait for; gives the answer back where its reply must be sent.
+    fn answer(
+        &self,
+        flight: &mut Flight<'_>,
+        answer: Answer,
+        manner: Manner,
+        kit: &mut Option<&mut Kit>,
+        instance: Option<&mut (dyn ListenerInstance + 'static)>,
+    ) -> Result<(), Answer> {
+        if flight.delivery.message.response_destination().is_some() {
+            // Before the sender has it: it may look at the figures, or ask a guest that needs what this instance holds.
+            self.write(kit);
+            instance.into_iter().for_each(ListenerInstance::rest);
+        }
+        self.complete_at_once(flight, answer, manner)
     }
 
     /// Counts the way of a message that was settled when its call was over.
