@@ -17,7 +17,7 @@ use super::gauge::Gauge;
 use super::guest::Guest;
 use super::instance::{GuestInstance, Step};
 use super::policies::Seat;
-use super::pool::{Admitted, Share};
+use super::pool::{Admitted, Share, Waiting};
 use super::report::{FaultFrame, Occasion};
 use super::store;
 use super::sweep::Sweep;
@@ -181,10 +181,10 @@ impl Build {
     ) -> Result<Box<GuestInstance>, Unmade> {
         let mut no_room = None;
         let making = async {
-            let mut wanted = None;
+            let mut wanted: Vec<(Whose, Waiting<'_>)> = Vec::new();
             loop {
                 let mut dropped = pin!(self.share.dropped());
-                if wanted.is_some() {
+                if !wanted.is_empty() {
                     // Before the attempt: what is dropped during it may be what it lacked.
                     dropped.as_mut().enable();
                 }
@@ -196,8 +196,10 @@ impl Build {
                 no_room = Some(text);
                 // Usually there is room at once. Only who has said that it wants some is told of what is dropped from then on, and
                 // so it looks once more before it waits.
-                let is_first =
-                    wanted.replace((whose, self.share.want(whose))).is_none_or(|(known, _)| known != whose);
+                let is_first = !wanted.iter().any(|(known, _)| *known == whose);
+                if is_first {
+                    wanted.push((whose, self.share.want(whose)));
+                }
                 if !self.share.reclaim(whose) && !is_first {
                     dropped.await;
                 }
